@@ -1,0 +1,62 @@
+#!/usr/bin/env node
+import { problemsOf } from '../model/problem.ts';
+import { renderBug } from '../report/diagnostic.ts';
+import { jsonReporter } from '../report/json.ts';
+import { linesReporter } from '../report/lines.ts';
+import { liveReporter } from '../report/live.ts';
+import type { Reporter } from '../report/reporter.ts';
+import { styleFor } from '../report/style.ts';
+import { type Context, program } from './program.ts';
+
+/** The exit code of who was interrupted: 128 + SIGINT. */
+const INTERRUPTED = 130;
+const BUG = 70; // sysexits(3): EX_SOFTWARE
+
+/** Runs one command line. Gives the exit code; see EXIT_CODES for those of mistakes. */
+export async function main(args: readonly string[]): Promise<number> {
+  const { stdout, stderr } = process;
+  const interrupt = new AbortController();
+  let reporter: Reporter | undefined;
+  const onSignal = () => {
+    // The first asks everything to end well, the second does not wait for it.
+    if (interrupt.signal.aborted) process.exit(INTERRUPTED);
+    interrupt.abort();
+  };
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal);
+  const context: Context = {
+    interrupt: onSignal,
+    exitCode: 0,
+    caller: { folder: process.cwd(), signal: interrupt.signal, emit: (event) => reporter?.report(event) },
+    print: (text) => stdout.write(`${text}\n`),
+    useJson: (json) => {
+      reporter = json
+        ? jsonReporter(stdout)
+        : stderr.isTTY && stdout.isTTY
+          ? liveReporter(stdout, stderr, process.cwd())
+          : linesReporter(stdout, stderr, process.cwd());
+    },
+  };
+  context.useJson(false);
+  try {
+    await program(context).parseAsync(args, { from: 'user' });
+    reporter?.close();
+    return interrupt.signal.aborted ? INTERRUPTED : context.exitCode;
+  } catch (error) {
+    reporter?.close();
+    if (interrupt.signal.aborted) return INTERRUPTED;
+    if (isCommanderExit(error)) return error.exitCode;
+    const problems = problemsOf(error);
+    for (const problem of problems) reporter?.report({ type: 'problem', problem });
+    if (problems.length === 0) stderr.write(`${renderBug(error, styleFor(stderr))}\n`);
+    return problems[0]?.exitCode ?? BUG;
+  }
+}
+
+/** commander has written what it had to say, and ends with this. */
+function isCommanderExit(error: unknown): error is { exitCode: number } {
+  return String((error as NodeJS.ErrnoException)?.code).startsWith('commander.');
+}
+
+process.exitCode = await main(process.argv.slice(2));
+// Handles that libraries leave open must not keep a finished command alive.
+process.exit();

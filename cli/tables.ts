@@ -1,0 +1,47 @@
+import type { Finding } from '../commands/doctor.ts';
+import type { ListedService } from '../commands/list.ts';
+import type { Move } from '../commands/update.ts';
+import { duration } from '../model/words.ts';
+import type { VmRecord } from '../vm/registry.ts';
+
+/** Results as text in columns. */
+function columns(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, n) => Math.max(...rows.map((row) => row[n]!.length)));
+  return rows.map((row) => row.map((cell, n) => cell.padEnd(widths[n]!)).join('  ').trimEnd()).join('\n');
+}
+
+export function vmTable(running: readonly VmRecord[]): string {
+  if (running.length === 0) return 'no VM of this project is running';
+  const rows = running.map(({ name, target, pid, started, urls, accelerator }) => [
+    name,
+    target,
+    String(pid),
+    duration(Date.now() - started),
+    accelerator,
+    urls.join(' '),
+  ]);
+  return columns([['NAME', 'TARGET', 'PID', 'UP', 'ACCEL', 'ADDRESS'], ...rows]);
+}
+
+export function serviceTable(services: readonly ListedService[]): string {
+  return columns([['SERVICE', 'FROM', 'DESCRIPTION'], ...services.map(({ name, origin, description }) => [name, origin, description])]);
+}
+
+export function moveList(moves: readonly Move[]): string {
+  if (moves.length === 0) return 'nothing is pinned yet: the first build does it';
+  return moves
+    .map(({ source, before, after }) =>
+      before.sha256 === after.sha256
+        ? `${source}: unchanged`
+        : `${source}: ${before.sha256.slice(0, 12)}… -> ${after.sha256.slice(0, 12)}…${after.package ? ` (${after.package})` : ''}`,
+    )
+    .join('\n');
+}
+
+const MARKS = { ok: '✓', limited: '!', lacks: '✗' } as const;
+
+export function findingList(findings: readonly Finding[]): string {
+  return findings
+    .map(({ what, state, detail, fix }) => `${MARKS[state]} ${what}: ${detail}${fix === undefined ? '' : `\n    fix: ${fix}`}`)
+    .join('\n');
+}

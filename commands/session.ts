@@ -1,0 +1,67 @@
+import path from 'node:path';
+import { availableParallelism } from 'node:os';
+import { Records } from '../cache/records.ts';
+import { Store } from '../cache/store.ts';
+import { Engine, type Workshop } from '../engine/engine.ts';
+import { Publications } from '../engine/publications.ts';
+import { sweepScratch } from '../engine/scratch.ts';
+import { FileDigests } from '../host/digests.ts';
+import { makeDirectory } from '../host/files.ts';
+import { cacheRoot } from '../host/paths.ts';
+import { which } from '../host/process.ts';
+import { requirePrograms } from '../host/programs.ts';
+import { Pins } from '../manifest/lock.ts';
+import { Project } from '../manifest/project.ts';
+import type { Emit } from '../model/event.ts';
+import type { Surroundings } from '../plan/sources.ts';
+
+/** What every command gets from its caller: where it was called, whom to tell, and when to stop. */
+export interface Caller {
+  /** The directory that the project is looked for in, upwards. */
+  readonly folder: string;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+/** A project that is open for building. */
+export interface Session {
+  readonly project: Project;
+  readonly surroundings: Surroundings;
+  readonly workshop: Workshop;
+  engine(): Engine;
+  /** To be called when the work is done, however it went. */
+  close(): void;
+}
+
+export async function openSession({ folder, emit, signal }: Caller): Promise<Session> {
+  const project = await Project.find(folder);
+  const cache = cacheRoot();
+  await makeDirectory(cache);
+  await makeDirectory(project.state);
+  const scratch = path.join(cache, 'scratch');
+  await sweepScratch(scratch);
+  await sweepScratch(path.join(project.root, 'images'));
+  const digests = new FileDigests(path.join(cache, 'digests.json'));
+  const { pools = {}, mirrors = {} } = project.config.value;
+  const workshop: Workshop = {
+    store: new Store(cache),
+    records: new Records(cache),
+    publications: new Publications(project.state),
+    pools: { net: 4, cpu: availableParallelism(), disk: 2, vm: 1, ...pools },
+    scratch,
+    toolDigest: async (program) => {
+      await requirePrograms([program], emit, signal);
+      return (await digests.of(which(program)!)).sha256;
+    },
+    emit,
+    signal,
+  };
+  const surroundings: Surroundings = {
+    root: project.root,
+    mirrors,
+    pins: await Pins.read(project.root, project.memory),
+    digests,
+    aptState: path.join(cache, 'apt'),
+  };
+  return { project, surroundings, workshop, engine: () => new Engine(workshop), close: () => digests.save() };
+}

@@ -1,0 +1,224 @@
+import path from 'node:path';
+import pLimit, { type LimitFunction } from 'p-limit';
+import type { KeyRecord, Records } from '../cache/records.ts';
+import type { Artifact, Digest } from '../model/artifact.ts';
+import type { Emit } from '../model/event.ts';
+import type { Json } from '../model/json.ts';
+import { type BlobStore, CorruptBlob, type Pool, type Step, type StepContext } from '../model/step.ts';
+import { FORMAT, keyOf } from './key.ts';
+import type { Publications } from './publications.ts';
+import { Scratch } from './scratch.ts';
+
+/** What an engine works with. */
+export interface Workshop {
+  readonly store: BlobStore;
+  readonly records: Records;
+  readonly publications: Publications;
+  /** How many steps may hold each pool at once. */
+  readonly pools: Readonly<Record<Pool, number>>;
+  /** For scratch directories. */
+  readonly scratch: string;
+  /** The digest of a program of the host, for keys. Throws a problem if there is none. */
+  readonly toolDigest: (program: string) => Promise<Digest>;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+/** What a step has become. */
+export interface Outcome {
+  readonly artifact: Artifact;
+  readonly key: Digest;
+  readonly cached: boolean;
+}
+
+/** A step whose inputs are known. */
+interface Keyed {
+  readonly step: Step;
+  readonly key: Digest;
+  readonly parts: KeyRecord['parts'];
+  readonly inputs: Readonly<Record<string, Artifact>>;
+  readonly identity: Json | undefined;
+}
+
+/** How often a step is tried again when the cache turns out to be damaged under it. */
+const HEALINGS = 3;
+
+/**
+ * Makes artifacts of steps. Each step is one promise, made when first asked for. A step whose key has a record is not
+ * run, nor is it looked at whether its output is still in the store: only when another step must run are its inputs
+ * provided, which makes again what is gone. So a cache with holes costs only what is really needed of them.
+ */
+export class Engine {
+  readonly #workshop: Workshop;
+  readonly #failure = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #limits: Readonly<Record<Pool, LimitFunction>>;
+  readonly #steps = new Map<string, { step: Step; outcome: Promise<Outcome & { keyed: Keyed }> }>();
+  readonly #provided = new Map<string, Promise<Artifact>>();
+  ran = 0;
+  cached = 0;
+
+  constructor(workshop: Workshop) {
+    this.#workshop = workshop;
+    this.#signal = AbortSignal.any([workshop.signal, this.#failure.signal]);
+    const { net, cpu, disk, vm } = workshop.pools;
+    this.#limits = { net: pLimit(net), cpu: pLimit(cpu), disk: pLimit(disk), vm: pLimit(vm) };
+  }
+
+  /** What a step makes. The first failure of any step stops all others. */
+  async realise(step: Step): Promise<Outcome> {
+    return this.#evaluate(step);
+  }
+
+  /** What a step makes, with everything in the store that it stands for. */
+  provide(step: Step): Promise<Artifact> {
+    let provided = this.#provided.get(step.name);
+    if (provided === undefined) {
+      provided = this.#ensure(step);
+      this.#provided.set(step.name, provided);
+    }
+    return provided;
+  }
+
+  /** Waits until nothing works any more, so that no step is cut off while it cleans up. */
+  async settle(): Promise<void> {
+    await Promise.allSettled([...this.#steps.values()].map(({ outcome }) => outcome));
+    await Promise.allSettled(this.#provided.values());
+  }
+
+  #evaluate(step: Step): Promise<Outcome & { keyed: Keyed }> {
+    const known = this.#steps.get(step.name);
+    if (known !== undefined) {
+      if (known.step.task !== step.task) throw new Error(`two steps are named ${step.name}`);
+      return known.outcome;
+    }
+    const outcome = this.#work(step);
+    this.#steps.set(step.name, { step, outcome });
+    return outcome;
+  }
+
+  async #work(step: Step): Promise<Outcome & { keyed: Keyed }> {
+    const names = Object.keys(step.inputs);
+    const inputs = await Promise.all(names.map((name) => this.#evaluate(step.inputs[name]!)));
+    const started = performance.now();
+    try {
+      const artifacts = Object.fromEntries(names.map((name, n) => [name, inputs[n]!.artifact]));
+      const keyed = await this.#key(step, artifacts);
+      const record = this.#workshop.records.read(keyed.key);
+      const cached = record !== undefined && this.#inPlace(step, keyed.key);
+      if (cached) this.cached++;
+      else this.ran++;
+      const artifact = cached ? record.output : await this.#run(keyed);
+      this.#workshop.emit({
+        type: 'step-finished',
+        step: step.name,
+        kind: step.task.kind,
+        cached,
+        ms: performance.now() - started,
+        key: keyed.key,
+        digest: artifact.digest,
+        size: artifact.size,
+      });
+      return { artifact, key: keyed.key, cached, keyed };
+    } catch (error) {
+      if (!this.#signal.aborted) {
+        const ms = performance.now() - started;
+        this.#workshop.emit({ type: 'step-failed', step: step.name, kind: step.task.kind, ms });
+        this.#failure.abort(error);
+      }
+      throw this.#workshop.signal.aborted ? error : (this.#failure.signal.reason ?? error);
+    }
+  }
+
+  #inPlace(step: Step, key: Digest): boolean {
+    return step.publish === undefined || this.#workshop.publications.isInPlace(step.publish, key);
+  }
+
+  async #key(step: Step, inputs: Readonly<Record<string, Artifact>>): Promise<Keyed> {
+    const { task, source } = step;
+    const identity =
+      source && (await this.#holding(task.pool, step, (context) => source.identify(context)));
+    const tools: Record<string, Digest> = {};
+    for (const program of task.tools?.(step) ?? []) tools[program] = await this.#workshop.toolDigest(program);
+    const parts = {
+      format: FORMAT,
+      task: task.kind,
+      version: task.version,
+      options: step.options,
+      inputs: Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, `${input.kind} ${input.digest}`])),
+      source: identity ?? null,
+      tools,
+    };
+    return { step, key: keyOf(parts), parts, inputs, identity };
+  }
+
+  /** Runs a step, makes its inputs again if the store has lost them, and records what came out. */
+  async #run(keyed: Keyed): Promise<Artifact> {
+    const { step } = keyed;
+    for (let healed = 0; ; healed++) {
+      try {
+        await Promise.all(Object.values(step.inputs).map((input) => this.provide(input)));
+        return await this.#holding(step.task.pool, step, (context) => this.#perform(keyed, context));
+      } catch (error) {
+        if (!(error instanceof CorruptBlob) || healed === HEALINGS) throw error;
+        this.#workshop.emit({ type: 'step-healed', step: step.name, blob: error.digest });
+        this.#provided.clear();
+      }
+    }
+  }
+
+  async #perform(keyed: Keyed, context: Context): Promise<Artifact> {
+    const { step, key, inputs, identity, parts } = keyed;
+    this.#workshop.emit({ type: 'step-started', step: step.name, kind: step.task.kind });
+    const started = performance.now();
+    const output = await step.task.run({ ...context, key, options: step.options, inputs, source: step.source, identity });
+    this.#signal.throwIfAborted();
+    if (output.kind === 'publication') {
+      if (step.publish === undefined) throw new Error(`${step.name} made a file that has no place`);
+      const made = path.join(await context.scratch(), output.file);
+      await this.#workshop.publications.publish(made, step.publish, key, output);
+    }
+    const ms = Math.round(performance.now() - started);
+    this.#workshop.records.write({ format: FORMAT, step: step.name, key, parts, output, log: context.lines, ms });
+    return output;
+  }
+
+  async #ensure(step: Step): Promise<Artifact> {
+    const { artifact, keyed } = await this.#evaluate(step);
+    if (this.#isStored(artifact)) return artifact;
+    const again = await this.#run(keyed);
+    if (again.digest !== artifact.digest) throw new Error(`${step.name} made something else than before of the same inputs`);
+    if (!this.#isStored(again)) throw new CorruptBlob(again.digest, 'was removed as soon as it was made');
+    return again;
+  }
+
+  #isStored(artifact: Artifact): boolean {
+    const { store } = this.#workshop;
+    if (artifact.kind === 'publication') return true;
+    return store.has(artifact.digest) && (artifact.kind === 'blob' || artifact.blobs.every((blob) => store.has(blob)));
+  }
+
+  /** Does work in a slot of a pool, with a scratch directory. The slot is taken when nothing is left to wait for. */
+  async #holding<T>(pool: Pool, step: Step, work: (context: Context) => Promise<T>): Promise<T> {
+    return this.#limits[pool](async () => {
+      this.#signal.throwIfAborted();
+      const { emit, store } = this.#workshop;
+      await using scratch = new Scratch(step.publish === undefined ? this.#workshop.scratch : path.dirname(step.publish));
+      const lines: string[] = [];
+      return await work({
+        store,
+        scratch: scratch.get,
+        signal: this.#signal,
+        lines,
+        log: (line) => {
+          lines.push(line);
+          emit({ type: 'step-log', step: step.name, line });
+        },
+        progress: (done, total) =>
+          emit({ type: 'step-progress', step: step.name, done, ...(total !== undefined && { total }) }),
+      });
+    });
+  }
+}
+
+type Context = Pick<StepContext, 'store' | 'scratch' | 'signal' | 'log' | 'progress'> & { readonly lines: string[] };

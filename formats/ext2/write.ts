@@ -1,0 +1,224 @@
+import type { Entry } from '../../model/artifact.ts';
+import { CoalescingSink, type BlockSink } from '../sink.ts';
+import { dataBlocks, FIRST_INODE, type Geometry, INODE_SIZE } from './geometry.ts';
+import { entryLength, type Inode, type Layout } from './layout.ts';
+
+const TYPE_BITS: Record<Entry['type'], number> = {
+  fifo: 0o010000,
+  character: 0o020000,
+  directory: 0o040000,
+  block: 0o060000,
+  file: 0o100000,
+  symlink: 0o120000,
+};
+/** The file types of directory entries (ext2fs_dir.h: EXT2_FT_*). */
+const DIRENT_TYPES: Record<Entry['type'], number> = { file: 1, directory: 2, character: 3, block: 4, fifo: 5, symlink: 7 };
+
+export interface Identity {
+  readonly uuid: Buffer;
+  /** At most 16 bytes. */
+  readonly label: string;
+  /** Seconds since 1970, for the superblock and for entries without a time of their own. */
+  readonly time: number;
+}
+
+/** The contents of files in the order in which they are asked for, in pieces that together are the file. */
+export type Contents = (entries: readonly Entry[]) => AsyncGenerator<{ entry: Entry; piece: Buffer }>;
+
+/** Writes the file system: its tables, its directories, then all files, each at ascending positions. */
+export async function writeExt2(layout: Layout, identity: Identity, contents: Contents, target: BlockSink): Promise<void> {
+  const sink = new CoalescingSink(target);
+  await writeTables(layout, identity, sink);
+  await writeDirectories(layout, sink);
+  await writeFiles(layout, contents, sink);
+  await sink.flush();
+}
+
+async function writeTables(layout: Layout, identity: Identity, sink: BlockSink): Promise<void> {
+  const { geometry: geo, inodes, used } = layout;
+  const inodesUsed = FIRST_INODE - 1 + inodes.length - 1;
+  const directories = new Uint32Array(geo.groups.length);
+  for (const inode of inodes) {
+    if (inode.entry.type === 'directory') directories[groupOf(geo, inode.number)]!++;
+  }
+  const usedInodes = (n: number) => Math.max(0, Math.min(geo.inodesPerGroup, inodesUsed - n * geo.inodesPerGroup));
+  const free = dataBlocks(geo) - used.reduce((sum, n) => sum + n, 0);
+  const freeInodes = geo.groups.length * geo.inodesPerGroup - inodesUsed;
+
+  const descriptors = Buffer.alloc(geo.descriptorBlocks * geo.blockSize);
+  geo.groups.forEach((group, n) => {
+    const at = n * 32;
+    descriptors.writeUInt32LE(group.blockBitmap, at);
+    descriptors.writeUInt32LE(group.inodeBitmap, at + 4);
+    descriptors.writeUInt32LE(group.inodeTable, at + 8);
+    descriptors.writeUInt16LE(group.start + group.blocks - group.data - used[n]!, at + 12);
+    descriptors.writeUInt16LE(geo.inodesPerGroup - usedInodes(n), at + 14);
+    descriptors.writeUInt16LE(directories[n]!, at + 16);
+  });
+
+  const table = inodeTable(layout, identity);
+  for (const [n, group] of geo.groups.entries()) {
+    if (group.hasSuperblock) {
+      const superblock = superblockOf(geo, identity, free, freeInodes, n);
+      // With 4 KiB blocks the superblock lies 1 KiB into the first block; its copies begin their blocks.
+      const inBlock = n === 0 && geo.blockSize > 1024 ? 1024 : 0;
+      await sink.write(group.start * geo.blockSize + inBlock, superblock);
+      await sink.write((group.start + 1) * geo.blockSize, descriptors);
+    }
+    const tables = group.data - group.start;
+    const blockBitmap = bitmap(geo.blockSize, tables + used[n]!, group.blocks);
+    const inodeBitmap = bitmap(geo.blockSize, usedInodes(n), geo.inodesPerGroup);
+    await sink.write(group.blockBitmap * geo.blockSize, Buffer.concat([blockBitmap, inodeBitmap]));
+    const first = n * geo.inodesPerGroup * INODE_SIZE;
+    const part = table.subarray(first, Math.min(first + geo.inodesPerGroup * INODE_SIZE, table.length));
+    if (part.length > 0) await sink.write(group.inodeTable * geo.blockSize, part);
+  }
+}
+
+/** Bits for so many things in use, and for those after the last that there is. */
+function bitmap(blockSize: number, used: number, total: number): Buffer {
+  const bytes = Buffer.alloc(blockSize);
+  const set = (from: number, to: number) => {
+    for (let n = from; n < to; n++) bytes[n >> 3]! |= 1 << (n & 7);
+  };
+  set(0, used);
+  set(total, blockSize * 8);
+  return bytes;
+}
+
+function groupOf(geo: Geometry, inode: number): number {
+  return Math.floor((inode - 1) / geo.inodesPerGroup);
+}
+
+function superblockOf(geo: Geometry, identity: Identity, free: number, freeInodes: number, group: number): Buffer {
+  const sb = Buffer.alloc(1024);
+  sb.writeUInt32LE(geo.groups.length * geo.inodesPerGroup, 0);
+  sb.writeUInt32LE(geo.blocks, 4);
+  sb.writeUInt32LE(0, 8); // none reserved for root: images are small, and every guest is root
+  sb.writeUInt32LE(free, 12);
+  sb.writeUInt32LE(freeInodes, 16);
+  sb.writeUInt32LE(geo.firstBlock, 20);
+  sb.writeUInt32LE(Math.log2(geo.blockSize / 1024), 24);
+  sb.writeUInt32LE(Math.log2(geo.blockSize / 1024), 28);
+  sb.writeUInt32LE(geo.blocksPerGroup, 32);
+  sb.writeUInt32LE(geo.blocksPerGroup, 36);
+  sb.writeUInt32LE(geo.inodesPerGroup, 40);
+  sb.writeUInt32LE(0, 44); // never mounted
+  sb.writeUInt32LE(identity.time, 48);
+  sb.writeInt16LE(-1, 54); // no check after so many mounts
+  sb.writeUInt16LE(0xef53, 56);
+  sb.writeUInt16LE(1, 58); // clean
+  sb.writeUInt16LE(1, 60); // on errors: continue
+  sb.writeUInt32LE(identity.time, 64);
+  sb.writeUInt32LE(0, 68); // no check after so much time
+  sb.writeUInt32LE(1, 76);
+  sb.writeUInt32LE(FIRST_INODE, 84);
+  sb.writeUInt16LE(INODE_SIZE, 88);
+  sb.writeUInt16LE(group, 90);
+  sb.writeUInt32LE(0x0002, 96); // incompatible: filetype
+  sb.writeUInt32LE(0x0003, 100); // read-only compatible: sparse_super, large_file
+  identity.uuid.copy(sb, 104);
+  sb.write(identity.label, 120, 16, 'utf8');
+  return sb;
+}
+
+function inodeTable(layout: Layout, identity: Identity): Buffer {
+  const last = layout.inodes.at(-1)!.number;
+  const table = Buffer.alloc(Math.max(last, FIRST_INODE) * INODE_SIZE);
+  for (const inode of layout.inodes) {
+    const { entry } = inode;
+    const at = (inode.number - 1) * INODE_SIZE;
+    const time = entry.mtime ?? identity.time;
+    table.writeUInt16LE(TYPE_BITS[entry.type] | entry.mode, at);
+    table.writeUInt16LE(entry.uid & 0xffff, at + 2);
+    table.writeUInt32LE(inode.size % 2 ** 32, at + 4);
+    for (const field of [8, 12, 16]) table.writeUInt32LE(time, at + field);
+    table.writeUInt16LE(entry.gid & 0xffff, at + 24);
+    table.writeUInt16LE(inode.links, at + 26);
+    table.writeUInt32LE(((inode.data.length + inode.indirect.length) * layout.geometry.blockSize) / 512, at + 28);
+    inode.pointers.forEach((pointer, n) => {
+      table.writeUInt32LE(pointer, at + 40 + n * 4);
+    });
+    if (entry.type === 'symlink' && inode.data.length === 0) table.write(entry.target, at + 40);
+    if (entry.type === 'character' || entry.type === 'block') table.writeUInt32LE(deviceNumber(entry), at + 40);
+    if (entry.type === 'file') table.writeUInt32LE(Math.floor(inode.size / 2 ** 32), at + 108);
+    table.writeUInt16LE(entry.uid >>> 16, at + 120);
+    table.writeUInt16LE(entry.gid >>> 16, at + 122);
+  }
+  return table;
+}
+
+/** NetBSD's dev_t in its 32-bit form (sys/types.h: makedev); the same as Linux's old form where both are below 256. */
+function deviceNumber(device: { major: number; minor: number }): number {
+  return (((device.major << 8) & 0x000fff00) | ((device.minor << 12) & 0xfff00000) | (device.minor & 0xff)) >>> 0;
+}
+
+async function writeDirectories(layout: Layout, sink: BlockSink): Promise<void> {
+  for (const inode of layout.inodes) {
+    if (inode.entry.type === 'directory') {
+      await writeBlocks(inode, directoryBytes(inode, layout.geometry.blockSize), layout.geometry, sink);
+    }
+  }
+}
+
+function directoryBytes(inode: Inode, blockSize: number): Buffer {
+  const bytes = Buffer.alloc(inode.size);
+  let at = 0;
+  let previous = 0;
+  const put = (name: Buffer, number: number, type: Entry['type']) => {
+    const length = entryLength(name.length);
+    if ((at % blockSize) + length > blockSize || (at > 0 && at % blockSize === 0)) {
+      // The last entry of a block reaches to its end.
+      const end = Math.ceil(at / blockSize) * blockSize;
+      bytes.writeUInt16LE(end - previous, previous + 4);
+      at = end;
+    }
+    bytes.writeUInt32LE(number, at);
+    bytes.writeUInt16LE(length, at + 4);
+    bytes[at + 6] = name.length;
+    bytes[at + 7] = DIRENT_TYPES[type];
+    name.copy(bytes, at + 8);
+    previous = at;
+    at += length;
+  };
+  put(Buffer.from('.'), inode.number, 'directory');
+  put(Buffer.from('..'), inode.parent, 'directory');
+  for (const child of inode.children) put(child.name, child.inode, child.type);
+  bytes.writeUInt16LE(bytes.length - previous, previous + 4);
+  return bytes;
+}
+
+async function writeFiles(layout: Layout, contents: Contents, sink: BlockSink): Promise<void> {
+  const { geometry: geo } = layout;
+  const withData = layout.inodes.filter((inode) => inode.data.length > 0);
+  for (const inode of withData) {
+    for (const { block, pointers } of inode.indirect) {
+      await sink.write(block * geo.blockSize, Buffer.from(pointers.buffer, pointers.byteOffset, pointers.byteLength));
+    }
+    if (inode.entry.type === 'symlink') await writeBlocks(inode, Buffer.from(inode.entry.target), geo, sink);
+  }
+  const files = new Map(withData.filter((inode) => inode.entry.type === 'file').map((inode) => [inode.entry, inode]));
+  let current: Entry | undefined;
+  let done = 0;
+  for await (const { entry, piece } of contents([...files.keys()])) {
+    if (entry !== current) done = 0;
+    current = entry;
+    await writeBlocks(files.get(entry)!, piece, geo, sink, done);
+    done += piece.length;
+  }
+}
+
+/** Writes bytes to the blocks of an inode from byte `from` of its contents on, a run of neighbouring blocks at a time. */
+async function writeBlocks(inode: Inode, bytes: Buffer, geo: Geometry, sink: BlockSink, from = 0): Promise<void> {
+  const { blockSize } = geo;
+  let at = 0;
+  while (at < bytes.length) {
+    const index = Math.floor((from + at) / blockSize);
+    const within = (from + at) % blockSize;
+    let run = 1;
+    while (inode.data[index + run] === inode.data[index]! + run && run * blockSize < bytes.length - at + within) run++;
+    const length = Math.min(bytes.length - at, run * blockSize - within);
+    await sink.write(inode.data[index]! * blockSize + within, bytes.subarray(at, at + length));
+    at += length;
+  }
+}

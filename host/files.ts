@@ -1,0 +1,119 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdir, open } from 'node:fs/promises';
+import path from 'node:path';
+import { diskFull, noAccess } from '../model/problems.ts';
+
+/** Files of the host, written so that nobody ever sees half of one. */
+
+/** Writes a file whole or not at all: to a temporary file, flushed to the disk, renamed. The directory must exist. */
+export function writeAtomically(file: string, content: string | Uint8Array): void {
+  const temporary = `${file}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    const handle = openSync(temporary, 'wx');
+    try {
+      writeFileSync(handle, content);
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+    renameSync(temporary, file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw asProblem(error, file);
+  }
+}
+
+/** The file's text, or undefined if there is none. */
+export function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+export function isMissing(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+/** Makes a directory and those above it. Throws `no-access` or `disk-full`. */
+export async function makeDirectory(folder: string): Promise<string> {
+  try {
+    await mkdir(folder, { recursive: true });
+    return folder;
+  } catch (error) {
+    throw asProblem(error, folder);
+  }
+}
+
+/** The problem that an error of the file system stands for; other errors are given back. */
+export function asProblem(error: unknown, where: string): unknown {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT' || message?.includes('ENOSPC')) return diskFull(where);
+  if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') return noAccess(where, message);
+  return error;
+}
+
+export function sha256(...parts: readonly (string | Uint8Array)[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest('hex');
+}
+
+/** The pieces of a file, of 1 MiB each. The buffer of a piece is not used again. */
+export async function* pieces(file: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  const handle = await open(file);
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(1024 * 1024));
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+/** What tells that a file is still the one that it was, without reading it. */
+export function signature(file: string): string | undefined {
+  try {
+    const { size, mtimeNs, ctimeNs, ino } = statSync(file, { bigint: true });
+    return `${size}:${mtimeNs}:${ctimeNs}:${ino}`;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+export interface HostEntry {
+  /** Relative to the folder, parts joined by `/`. */
+  readonly path: string;
+  readonly type: 'file' | 'directory' | 'symlink' | 'other';
+}
+
+/** All that is below a folder, in the order of the paths; empty if there is no such folder. */
+export function walk(folder: string, under = ''): HostEntry[] {
+  const found: HostEntry[] = [];
+  let entries: ReturnType<typeof list>;
+  try {
+    entries = list(path.join(folder, under));
+  } catch (error) {
+    if (under === '' && isMissing(error)) return [];
+    throw asProblem(error, path.join(folder, under));
+  }
+  for (const entry of entries) {
+    const at = under === '' ? entry.name : `${under}/${entry.name}`;
+    const type = entry.isFile() ? 'file' : entry.isDirectory() ? 'directory' : entry.isSymbolicLink() ? 'symlink' : 'other';
+    found.push({ path: at, type });
+    if (type === 'directory') found.push(...walk(folder, at));
+  }
+  return under === '' ? found.sort((a, b) => (a.path < b.path ? -1 : 1)) : found;
+}
+
+function list(folder: string) {
+  return readdirSync(folder, { withFileTypes: true });
+}

@@ -1,0 +1,152 @@
+import { createWriteStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { httpStatus, truncated, unreachable } from '../model/problems.ts';
+import { asProblem } from './files.ts';
+
+/** HTTP and HTTPS. The only file that uses got. */
+
+const TRIES = 4;
+/** Milliseconds without a byte after which a connection counts as dead. */
+const STALL = Number(process.env['SMOL_STALL_MS'] ?? 30_000);
+
+export interface DownloadOptions {
+  readonly signal: AbortSignal;
+  readonly progress?: (done: number, total: number | undefined) => void;
+  /** What the address is known as, if it is that of a mirror. */
+  readonly alias?: string | undefined;
+}
+
+/**
+ * Downloads to a file that nobody else uses. A transfer that breaks off or stalls is resumed where it ended, if the
+ * server can and still has the same file. Proxies are taken from the usual variables (http_proxy, no_proxy ...).
+ * Throws the problems `http-status`, `truncated`, `unreachable` and `disk-full`.
+ */
+export async function download(url: string, file: string, options: DownloadOptions): Promise<void> {
+  const name = options.alias ?? url;
+  let validator: string | undefined;
+  let last: { detail: string; got: number; total: number | undefined } = { detail: '', got: 0, total: undefined };
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    if (attempt > 0) await pause(250 * 2 ** attempt, options.signal);
+    const offset = validator === undefined ? 0 : await sizeOf(file);
+    const outcome = await transfer(url, file, offset, validator, options);
+    if (outcome.kind === 'done') return;
+    if (outcome.kind === 'status') {
+      if (outcome.status === 416) validator = undefined;
+      else if (outcome.status < 500 && outcome.status !== 408 && outcome.status !== 429) {
+        throw httpStatus(name, outcome.status, options.alias && url);
+      }
+      last = { detail: `it answers ${outcome.status}`, got: 0, total: undefined };
+    } else {
+      validator = outcome.validator;
+      last = outcome;
+    }
+  }
+  if (last.total !== undefined) throw truncated(name, last.got, last.total);
+  throw unreachable(name, last.detail);
+}
+
+type Outcome =
+  | { kind: 'done' }
+  | { kind: 'status'; status: number }
+  | { kind: 'broken'; detail: string; got: number; total: number | undefined; validator: string | undefined };
+
+async function transfer(
+  url: string,
+  file: string,
+  offset: number,
+  validator: string | undefined,
+  { signal, progress }: DownloadOptions,
+): Promise<Outcome> {
+  const { got, RequestError } = await import('got');
+  const request = got.stream(url, {
+    retry: { limit: 0 },
+    throwHttpErrors: false,
+    decompress: false,
+    timeout: { lookup: STALL, connect: STALL, secureConnect: STALL, response: STALL, socket: STALL },
+    headers: offset > 0 && validator ? { range: `bytes=${offset}-`, 'if-range': validator } : {},
+    ...(await proxyAgents()),
+    signal,
+  });
+  let got200: { total: number | undefined; start: number; etag: string | undefined } | undefined;
+  try {
+    const response = await new Promise<{ statusCode: number; headers: Record<string, string | string[] | undefined> }>(
+      (resolve, reject) => {
+        request.once('response', resolve);
+        request.once('error', reject);
+      },
+    );
+    if (response.statusCode !== 200 && response.statusCode !== 206) {
+      request.destroy();
+      return { kind: 'status', status: response.statusCode };
+    }
+    const start = response.statusCode === 206 ? offset : 0;
+    const length = Number(response.headers['content-length'] ?? Number.NaN);
+    const total = Number.isNaN(length) ? undefined : start + length;
+    got200 = { total, start, etag: validatorOf(response.headers) };
+    let done = start;
+    request.on('data', (chunk: Buffer) => {
+      done += chunk.length;
+      progress?.(done, total);
+    });
+    await pipeline(request, createWriteStream(file, { flags: start > 0 ? 'a' : 'w' }), { signal });
+    const size = await sizeOf(file);
+    if (total !== undefined && size !== total) {
+      return { kind: 'broken', detail: 'it broke off', got: size, total, validator: got200.etag };
+    }
+    return { kind: 'done' };
+  } catch (error) {
+    request.destroy();
+    signal.throwIfAborted();
+    const problem = asProblem(error, file);
+    if (problem !== error) throw problem;
+    const isNetwork = error instanceof RequestError || typeof (error as NodeJS.ErrnoException).code === 'string';
+    if (!isNetwork) throw error;
+    const detail = (error as Error).message;
+    return { kind: 'broken', detail, got: await sizeOf(file), total: got200?.total, validator: got200?.etag };
+  }
+}
+
+/** A strong validator for If-Range (RFC 9110, section 13.1.5). */
+function validatorOf(headers: Record<string, string | string[] | undefined>): string | undefined {
+  const etag = headers['etag'];
+  if (typeof etag === 'string' && !etag.startsWith('W/')) return etag;
+  const modified = headers['last-modified'];
+  return typeof modified === 'string' ? modified : undefined;
+}
+
+async function sizeOf(file: string): Promise<number> {
+  return stat(file).then(
+    (found) => found.size,
+    () => 0,
+  );
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const { setTimeout } = await import('node:timers/promises');
+  await setTimeout(ms, undefined, { signal });
+}
+
+async function proxyAgents(): Promise<object> {
+  const wanted = ['http_proxy', 'https_proxy', 'all_proxy'];
+  if (!Object.keys(process.env).some((key) => wanted.includes(key.toLowerCase()) && process.env[key])) return {};
+  const { ProxyAgent } = await import('proxy-agent');
+  const agent = new ProxyAgent();
+  return { agent: { http: agent, https: agent } };
+}
+
+/** The status that a URL answers with, asked once and within so many milliseconds; undefined if there is no answer. */
+export async function statusOf(url: string, ms: number): Promise<number | undefined> {
+  const { got } = await import('got');
+  try {
+    const response = await got(url, {
+      retry: { limit: 0 },
+      throwHttpErrors: false,
+      followRedirect: false,
+      timeout: { request: ms },
+    });
+    return response.statusCode;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,93 @@
+import { spawn } from 'node:child_process';
+import { accessSync, constants, openSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { programFailed } from '../model/problems.ts';
+
+/** Programs of the host. The only file that starts any. */
+
+export interface RunOptions {
+  readonly cwd?: string;
+  /** The whole environment; by default this process's own. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly signal?: AbortSignal;
+  /** Files for standard input and output. A program writing to a file is faster than one writing to a pipe of ours. */
+  readonly stdin?: string;
+  readonly stdout?: string;
+}
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** POSIX quoting (sh(1)); zx's own needs bash. */
+function quote(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** Runs a program to its end, whatever its exit code. Rejects if the signal is aborted; the program is then ended. */
+export async function attempt(program: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  const { $ } = await import('zx/core');
+  options.signal?.throwIfAborted();
+  const command = $({
+    shell: '/bin/sh',
+    prefix: '',
+    quote,
+    quiet: true,
+    verbose: false,
+    nothrow: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: options.env ?? process.env,
+    ...(options.cwd && { cwd: options.cwd }),
+    ...(options.signal && { signal: options.signal }),
+  });
+  const words = [program, ...args];
+  const from = options.stdin ?? '/dev/null';
+  // `exec` makes the process zx started, and ends, the program itself.
+  const output = await (options.stdout === undefined
+    ? command`exec ${words} < ${from}`
+    : command`exec ${words} < ${from} > ${options.stdout}`);
+  options.signal?.throwIfAborted();
+  return { code: output.exitCode, stdout: output.stdout, stderr: output.stderr };
+}
+
+/** Runs a program and gives what it wrote. Throws the problem `program-failed` unless it exits with 0. */
+export async function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  const outcome = await attempt(program, args, options);
+  if (outcome.code !== 0) throw programFailed([path.basename(program), ...args].join(' '), outcome.stderr.trim());
+  return outcome.stdout;
+}
+
+/**
+ * Starts a program that outlives this process, in a process group of its own, writing to a log file. Gives its pid and
+ * a promise of its end (exit code, or the name of the signal), which settles only while this process lives.
+ */
+export function startDetached(
+  program: string,
+  args: readonly string[],
+  options: { cwd: string; log: string },
+): { pid: number; ended: Promise<number | string> } {
+  const log = openSync(options.log, 'a');
+  const child = spawn(program, args, { cwd: options.cwd, detached: true, stdio: ['ignore', log, log] });
+  const ended = new Promise<number | string>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'));
+  });
+  child.unref();
+  return { pid: child.pid ?? -1, ended };
+}
+
+/** The file of a program on the PATH, or undefined. */
+export function which(program: string): string | undefined {
+  for (const folder of (process.env['PATH'] ?? '').split(path.delimiter)) {
+    const file = path.join(folder || '.', program);
+    try {
+      accessSync(file, constants.X_OK);
+      if (statSync(file).isFile()) return file;
+    } catch {
+      // not here
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,104 @@
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { isMissing } from '../host/files.ts';
+import { cacheRoot, findUpwards, packageRoot } from '../host/paths.ts';
+import type { Config, Kernel, Release, Service } from '../model/manifest.ts';
+import type { Place, Problem } from '../model/problem.ts';
+import { noProject, unknownKernel, unknownRelease, unknownService } from '../model/problems.ts';
+import { type Manifest, readManifest } from './document.ts';
+
+const CONFIG = 'smol.config.yaml';
+
+/** A service with the folder that it is written in. */
+export interface FoundService {
+  readonly name: string;
+  readonly folder: string;
+  readonly manifest: Manifest<Service>;
+}
+
+/** A folder with a smol.config.yaml: its own services, sets and kernels, and behind them those that come with smol. */
+export class Project {
+  readonly root: string;
+  readonly config: Manifest<Config>;
+  /** Where parsed manifests are remembered. */
+  readonly memory: string;
+  readonly #layers: readonly string[];
+
+  private constructor(root: string, config: Manifest<Config>, memory: string) {
+    this.root = root;
+    this.config = config;
+    this.memory = memory;
+    this.#layers = [...new Set([root, packageRoot()])];
+  }
+
+  /** The project that a folder is in. Throws `no-project`, and `Problems` of its configuration. */
+  static async find(from: string): Promise<Project> {
+    const root = findUpwards(CONFIG, from);
+    if (root === undefined) throw noProject(from);
+    const memory = path.join(cacheRoot(), 'manifests');
+    return new Project(root, await readManifest<Config>(path.join(root, CONFIG), 'config', memory), memory);
+  }
+
+  /** State that belongs to the project and is not to be committed. */
+  get state(): string {
+    return path.join(this.root, '.smol');
+  }
+
+  services(): string[] {
+    return this.#names('services', (folder, name) => existsSync(path.join(folder, name, 'service.yaml')), '');
+  }
+
+  releases(): string[] {
+    return this.#names('sets', () => true, '.yaml');
+  }
+
+  kernels(): string[] {
+    return this.#names('kernels', () => true, '.yaml');
+  }
+
+  async service(name: string): Promise<FoundService> {
+    const file = this.#services.has(name) ? this.find(`services/${name}/service.yaml`) : undefined;
+    if (file === undefined) throw unknownService(name, this.services());
+    return { name, folder: path.dirname(file), manifest: await readManifest<Service>(file, 'service', this.memory) };
+  }
+
+  release(name: string, place?: Place): Promise<Manifest<Release>> {
+    return this.#catalogue(`sets/${name}.yaml`, 'release', () => unknownRelease(name, this.releases(), place));
+  }
+
+  kernel(name: string, place?: Place): Promise<Manifest<Kernel>> {
+    return this.#catalogue(`kernels/${name}.yaml`, 'kernel', () => unknownKernel(name, this.kernels(), place));
+  }
+
+  /** A file by its path within the project, or else within what comes with smol. */
+  find(relative: string): string | undefined {
+    return this.#layers.map((layer) => path.join(layer, relative)).find((file) => existsSync(file));
+  }
+
+  get #services(): Set<string> {
+    return new Set(this.services());
+  }
+
+  async #catalogue<T>(relative: string, schema: 'release' | 'kernel', unknown: () => Problem): Promise<Manifest<T>> {
+    const file = this.find(relative);
+    if (file === undefined) throw unknown();
+    return readManifest<T>(file, schema, this.memory);
+  }
+
+  #names(kind: string, isOne: (folder: string, name: string) => boolean, ending: string): string[] {
+    const found = this.#layers.flatMap((layer) => {
+      const folder = path.join(layer, kind);
+      return list(folder).filter((name) => name.endsWith(ending) && isOne(folder, name));
+    });
+    return [...new Set(found.map((name) => name.slice(0, name.length - ending.length)))].sort();
+  }
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}

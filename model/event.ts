@@ -1,0 +1,33 @@
+import type { Problem } from './problem.ts';
+
+/** Where a VM's start has got to; milliseconds since QEMU was started. */
+export interface Clocks {
+  /** The first byte on the console: firmware and kernel. */
+  console?: number;
+  /** The first byte that user land wrote. */
+  userland?: number;
+  /** The service answered. */
+  ready?: number;
+}
+
+/** What a command tells while it works. Reporters render it; `--json` prints it as it is, one event a line. */
+export type Event =
+  | { type: 'build-started'; targets: string[]; steps: number }
+  | { type: 'step-started'; step: string; kind: string }
+  | { type: 'step-progress'; step: string; done: number; total?: number }
+  | { type: 'step-log'; step: string; line: string }
+  | { type: 'step-finished'; step: string; kind: string; cached: boolean; ms: number; key: string; digest: string; size: number }
+  | { type: 'step-failed'; step: string; kind: string; ms: number }
+  | { type: 'step-healed'; step: string; blob: string }
+  | { type: 'pinned'; source: string; sha256: string; size: number }
+  | { type: 'image'; target: string; file: string; size: number; digest: string; cached: boolean }
+  | { type: 'build-finished'; ok: boolean; ran: number; cached: number; ms: number }
+  | { type: 'installing'; packages: string[] }
+  | { type: 'notice'; text: string }
+  | { type: 'problem'; problem: Problem }
+  | { type: 'vm-starting'; vm: string; command: string[]; accelerator: string }
+  | { type: 'vm-console'; vm: string; bytes: Uint8Array }
+  | { type: 'vm-ready'; vm: string; urls: string[]; clocks: Clocks }
+  | { type: 'vm-stopped'; vm: string; how: 'powered off' | 'ended by us' };
+
+export type Emit = (event: Event) => void;

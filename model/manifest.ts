@@ -1,0 +1,337 @@
+// Made from schema/*.schema.json by `npm run generate`. Do not edit.
+
+/**
+ * smol.config.yaml: marks the root of a project and holds its defaults.
+ */
+export interface Config {
+  /**
+   * The release that services are built from when they name none: a file in sets/.
+   */
+  release?: string;
+  /**
+   * The architecture to build for when --arch is not given. By default the host's.
+   */
+  arch?: string;
+  /**
+   * Where to fetch from instead: a prefix of a URL, and the prefix (http:, https: or file:) to put in its place. The lock file keeps the original URL. The longest prefix that matches wins.
+   */
+  mirrors?: {
+    [k: string]: string;
+  };
+  /**
+   * How many steps of a kind run at once.
+   */
+  pools?: {
+    /**
+     * Downloads.
+     */
+    net?: number;
+    /**
+     * Decompression. By default the number of processors.
+     */
+    cpu?: number;
+    /**
+     * Writing of images.
+     */
+    disk?: number;
+    /**
+     * Steps that boot a VM.
+     */
+    vm?: number;
+  };
+  /**
+   * The newest time that any file in an image may have, as YYYY-MM-DD or an RFC 3339 time. Files that come from no archive get it as theirs. By default the newest time in the sets.
+   */
+  sourceDate?: string;
+}
+
+/**
+ * kernels/<name>.yaml: where a kernel comes from and what it needs of the virtual machine.
+ */
+export interface Kernel {
+  description: string;
+  /**
+   * The operating system that it belongs to.
+   */
+  guest: "netbsd" | "linux";
+  archs: {
+    [k: string]: Build;
+  };
+}
+export interface Build {
+  /**
+   * A URL, file:<path> or apt:<package>:<Debian arch>.
+   */
+  source: string;
+  /**
+   * A file of checksums beside the source.
+   */
+  checksums?: string;
+  /**
+   * Take the dependency of the package whose name matches this pattern instead: a metapackage names the newest kernel.
+   */
+  depends?: string;
+  /**
+   * The file of the package that is the kernel; may be a pattern.
+   */
+  file?: string;
+  /**
+   * An initial RAM disk to make for it.
+   */
+  initrd?: {
+    /**
+     * The script to run first, beside this file.
+     */
+    init: string;
+    /**
+     * Where busybox comes from.
+     */
+    busybox: string;
+    /**
+     * Kernel modules to load, with all that they depend on.
+     */
+    modules: string[];
+  };
+  /**
+   * QEMU's -machine, without the accelerator.
+   */
+  machine: string;
+  /**
+   * QEMU's -cpu under TCG. By default max.
+   */
+  cpu?: string;
+  /**
+   * The kernel's command line before what the service adds.
+   */
+  append?: string;
+  /**
+   * Added under TCG only. {tscKhz} is the host's time stamp counter rate.
+   */
+  appendTcg?: string;
+  /**
+   * What it can do: pvh (boots by the PVH entry), viocon (a virtio console from the start), 9p (shared folders).
+   */
+  features?: ("pvh" | "viocon" | "9p")[];
+}
+
+/**
+ * smol.lock.yaml: the SHA-256 and size of everything that was ever downloaded. Written by smol; commit it.
+ */
+export interface Lock {
+  version: 1;
+  pins: {
+    [k: string]: {
+      sha256: string;
+      size: number;
+      /**
+       * For apt: sources, the package and version, as name=version.
+       */
+      package?: string;
+    };
+  };
+}
+
+/**
+ * sets/<release>.yaml: where the sets of a release come from.
+ */
+export interface Release {
+  description: string;
+  /**
+   * The operating system that its images hold.
+   */
+  guest: "netbsd" | "linux";
+  /**
+   * Where a set is: a URL, file:<path> or apt:<package>:<Debian arch>. {set} is the name of the set, {arch} the architecture; other words in braces are the architecture's vars.
+   */
+  source: string;
+  /**
+   * A file of checksums beside the sets, in the form of BSD's digest programs.
+   */
+  checksums?: string;
+  /**
+   * The sets that it has.
+   *
+   * @minItems 1
+   */
+  sets: [string, ...string[]];
+  /**
+   * The architectures that it has.
+   */
+  archs: {
+    [k: string]: {
+      /**
+       * The kernel for this architecture: a file in kernels/.
+       */
+      kernel: string;
+      /**
+       * Words for the source.
+       */
+      vars?: {
+        [k: string]: string;
+      };
+    };
+  };
+}
+
+/**
+ * The sets that the image is made of, in order; a later one replaces files of an earlier one.
+ *
+ * @minItems 1
+ */
+export type Sets = [string, ...string[]];
+/**
+ * The kernel that boots it: a file in kernels/. By default the release's own for the architecture.
+ */
+export type KernelName = string;
+/**
+ * The size of the image: a number with K, M or G, such as 20M.
+ */
+export type Size = string;
+/**
+ * A hand-made directory, beside service.yaml or from the project's root with a leading /, laid over the sets. Permission bits are kept, owners become root:wheel.
+ */
+export type Rootdir = string;
+/**
+ * Mount the root file system read-only.
+ */
+export type ReadOnly = boolean;
+/**
+ * The file system of the image.
+ */
+export type Fs = "ext2" | "ffs";
+/**
+ * Directories that must exist; those that no set has are made, 0755 root:wheel.
+ */
+export type Directories = string[];
+/**
+ * Binary packages to install.
+ */
+export type Packages = string[];
+/**
+ * Memory of the VM: a number with M or G, such as 128M.
+ */
+export type Memory = string;
+
+/**
+ * services/<name>/service.yaml: what goes into one image, and how it runs.
+ */
+export interface Service {
+  /**
+   * One line: what the image is for.
+   */
+  description: string;
+  /**
+   * The architectures that it can be built for. By default all that its release has.
+   *
+   * @minItems 1
+   */
+  archs?: [string, ...string[]];
+  /**
+   * Where its sets come from: a file in sets/.
+   */
+  release?: string;
+  sets: Sets;
+  kernel?: KernelName;
+  size?: Size;
+  rootdir?: Rootdir;
+  finalizer?: Finalizer;
+  readOnly?: ReadOnly;
+  fs?: Fs;
+  directories?: Directories;
+  links?: Links;
+  files?: Files;
+  packages?: Packages;
+  postinst?: Postinst;
+  run?: Run;
+  /**
+   * What is different for one architecture. Lists and values replace those above; links, files and run are merged key by key.
+   */
+  overrides?: {
+    [k: string]: Override;
+  };
+}
+/**
+ * A script that runs last.
+ */
+export interface Finalizer {
+  url: string;
+  sha256?: string;
+}
+/**
+ * Symbolic links: the path of the link, and what it points to.
+ */
+export interface Links {
+  [k: string]: string;
+}
+/**
+ * Mode and owner of files that the sets and overlays brought.
+ */
+export interface Files {
+  [k: string]: {
+    /**
+     * Octal, in quotes: "0600".
+     */
+    mode?: string;
+    /**
+     * User and group by number, in quotes: "0:5".
+     */
+    owner?: string;
+  };
+}
+/**
+ * How the scripts in postinst/ run.
+ */
+export interface Postinst {
+  in?: "host" | "builder";
+}
+/**
+ * How smol run starts it.
+ */
+export interface Run {
+  memory?: Memory;
+  /**
+   * Virtual processors.
+   */
+  cpus?: number;
+  /**
+   * Ports of the host that reach ports of the guest: [address:]host:guest[/udp]. The address is 127.0.0.1 unless said.
+   */
+  ports?: string[];
+  /**
+   * A directory of the host for the guest to mount by 9p, with the tag shared.
+   */
+  share?: string;
+  /**
+   * Words to add to the kernel's command line.
+   */
+  append?: string;
+  /**
+   * When the service counts as up. By default when its first TCP port answers; without ports, when user land starts.
+   */
+  ready?: {
+    /**
+     * A path that must answer with a status below 400.
+     */
+    http?: string;
+    /**
+     * The guest's port to ask, if not that of the first forward.
+     */
+    port?: number;
+    /**
+     * Seconds to wait before giving up.
+     */
+    timeout?: number;
+  };
+}
+export interface Override {
+  release?: string;
+  sets?: Sets;
+  kernel?: KernelName;
+  size?: Size;
+  rootdir?: Rootdir;
+  readOnly?: ReadOnly;
+  fs?: Fs;
+  links?: Links;
+  files?: Files;
+  run?: Run;
+}

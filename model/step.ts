@@ -1,0 +1,83 @@
+import type { Artifact, Blob, Digest, Entry, Tree, TreeArtifact } from './artifact.ts';
+import type { Json } from './json.ts';
+
+/** A limited resource that a step holds while it works. */
+export const POOLS = ['net', 'cpu', 'disk', 'vm'] as const;
+export type Pool = (typeof POOLS)[number];
+
+/**
+ * A kind of work. It is a function of `options`, of what its inputs are and of what its source was identified as, and of
+ * nothing else: all of that, and the version, is its key.
+ */
+export interface Task {
+  readonly kind: string;
+  /** To be raised whenever `run` would make something else of the same inputs. */
+  readonly version: number;
+  readonly summary: string;
+  readonly pool: Pool;
+  /** The programs of the host that `run` uses; their digests are part of the key. */
+  tools?(step: Step): readonly string[];
+  run(context: StepContext): Promise<Artifact>;
+}
+
+/** Something outside the graph that a step reads: a URL, a directory. Only what it is identified as enters the key. */
+export interface Source {
+  /** For people: the URL or path. */
+  readonly name: string;
+  /** What the source is now. Downloads it if nothing else can tell. */
+  identify(context: SourceContext): Promise<Json>;
+}
+
+/** One use of a task. Steps with the same name are the same step. */
+export interface Step {
+  readonly name: string;
+  readonly task: Task;
+  readonly options: Json;
+  readonly inputs: Readonly<Record<string, Step>>;
+  readonly source?: Source | undefined;
+  /** Where the file goes that the step makes, if it is not for the store. */
+  readonly publish?: string | undefined;
+}
+
+/** Bytes and trees by their digests. Every read is verified; what is corrupt is thrown as `CorruptBlob`. */
+export interface BlobStore {
+  has(digest: Digest): boolean;
+  putBytes(bytes: Uint8Array): Promise<Blob>;
+  putFile(file: string): Promise<Blob>;
+  /** Stores what the chunks make together. `tap` sees each chunk before it is stored; what it throws is thrown. */
+  putChunks(chunks: AsyncIterable<Buffer>, tap?: (chunk: Buffer) => Promise<void>): Promise<Blob>;
+  readBytes(digest: Digest): Promise<Buffer>;
+  /** A file of the host with the verified bytes; not to be written to. */
+  verifiedFile(digest: Digest): Promise<string>;
+  /** The contents of the files, in order, in pieces; each file's digest is checked as its last piece is given. */
+  readEntries(entries: readonly Entry[], signal: AbortSignal): AsyncGenerator<{ entry: Entry; piece: Buffer }>;
+  putTree(tree: Tree): Promise<TreeArtifact>;
+  readTree(artifact: TreeArtifact): Promise<Tree>;
+}
+
+export interface SourceContext {
+  readonly store: BlobStore;
+  /** An empty directory for this step alone, made when first asked for. */
+  scratch(): Promise<string>;
+  readonly signal: AbortSignal;
+  log(line: string): void;
+  progress(done: number, total: number | undefined): void;
+}
+
+export interface StepContext extends SourceContext {
+  readonly key: Digest;
+  readonly options: Json;
+  readonly inputs: Readonly<Record<string, Artifact>>;
+  readonly source?: Source | undefined;
+  /** What the source was identified as. */
+  readonly identity?: Json | undefined;
+}
+
+/** Thrown by a read of the store: the blob is gone, or not what it was. The engine makes it again. */
+export class CorruptBlob extends Error {
+  readonly digest: Digest;
+  constructor(digest: Digest, detail: string) {
+    super(`the cache's blob ${digest} ${detail}`);
+    this.digest = digest;
+  }
+}

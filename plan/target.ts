@@ -1,0 +1,166 @@
+import path from 'node:path';
+import { NAME_LIMIT } from '../formats/gpt.ts';
+import { isDirectory } from '../host/digests.ts';
+import { walk } from '../host/files.ts';
+import type { Path } from '../manifest/document.ts';
+import type { FoundService, Project } from '../manifest/project.ts';
+import { ARCHS, type Arch, archNamed } from '../model/arch.ts';
+import type { Build, Release, Service } from '../model/manifest.ts';
+import { type Problem, Problems, problemsOf } from '../model/problem.ts';
+import * as problems from '../model/problems.ts';
+import { parseSize } from '../model/words.ts';
+
+/** One service for one architecture, with everything decided. */
+export interface Target {
+  /** `rescue-i386`. */
+  readonly name: string;
+  readonly service: string;
+  readonly arch: Arch;
+  /** The folder of the service. */
+  readonly folder: string;
+  readonly guest: Release['guest'];
+  readonly release: { readonly name: string; readonly manifest: Release };
+  readonly sets: readonly string[];
+  readonly kernel: { readonly name: string; readonly file: string; readonly build: Build };
+  /** The name of the root partition, by which the kernel finds it. */
+  readonly partition: string;
+  /** Bytes, of the whole image. */
+  readonly size: number;
+  readonly readOnly: boolean;
+  /** Absolute. */
+  readonly rootdir: string | undefined;
+  readonly directories: readonly string[];
+  readonly links: Readonly<Record<string, string>>;
+  readonly files: NonNullable<Service['files']>;
+  readonly run: NonNullable<Service['run']>;
+  /** Seconds since 1970. */
+  readonly sourceDate: number | undefined;
+  /** Where the image goes. */
+  readonly image: string;
+}
+
+const DEFAULT_SIZE = '512M';
+
+/** Parts of a service that a later version will work on: refused, so that nobody believes that they did something. */
+const LATER_KEYS = ['finalizer', 'packages', 'postinst'] as const;
+const LATER_FOLDERS = ['postinst', 'packages'] as const;
+
+/** The architecture that a user named, or else the project's, or else the host's. Throws `unknown-arch`. */
+export async function chooseArch(project: Project, wanted: string | undefined): Promise<Arch> {
+  const { arch } = project.config.value;
+  if (wanted === undefined && arch !== undefined && archNamed(arch) === undefined) {
+    throw problems.unknownArch(arch, await project.config.place(['arch']));
+  }
+  const name = wanted ?? arch ?? process.arch;
+  const found = archNamed(name);
+  if (found === undefined) throw problems.unknownArch(name);
+  return found;
+}
+
+/** A service for an architecture. Throws `Problems` with all that is wrong with it. */
+export async function resolveTarget(project: Project, found: FoundService, arch: Arch): Promise<Target> {
+  const { manifest } = found;
+  const wrong: Problem[] = await refusals(found);
+  for (const key of Object.keys(manifest.value.overrides ?? {}).concat(manifest.value.archs ?? [])) {
+    const at: Path = manifest.value.overrides?.[key] === undefined ? ['archs', manifest.value.archs!.indexOf(key)] : ['overrides', key];
+    if (archNamed(key) === undefined) wrong.push(problems.unknownArch(key, await manifest.place(at, 'key')));
+  }
+  const service = overridden(manifest.value, arch);
+  const target = await decide(project, found, service, arch).catch((error: unknown) => {
+    const found = problemsOf(error);
+    if (found.length === 0) throw error;
+    wrong.push(...found);
+    return undefined;
+  });
+  if (wrong.length > 0 || target === undefined) throw new Problems(wrong);
+  return target;
+}
+
+async function decide(project: Project, found: FoundService, service: Service, arch: Arch): Promise<Target> {
+  const { name, folder, manifest } = found;
+  const place = (...at: Path) => (at[0]! in manifest.value ? manifest.place(at) : undefined);
+  const supported = manifest.value.archs?.map((each) => archNamed(each));
+  if (supported !== undefined && !supported.includes(arch)) {
+    throw problems.unsupportedArch(`the service ${name}`, arch, manifest.value.archs!);
+  }
+  const releaseName = service.release ?? project.config.value.release ?? 'netbsd-11';
+  const releasePlace = service.release === undefined ? project.config.place(['release']) : place('release');
+  const release = (await project.release(releaseName, await releasePlace)).value;
+  const built = release.archs[arch];
+  if (built === undefined) throw problems.unsupportedArch(`the release ${releaseName}`, arch, ARCHS.filter((each) => release.archs[each]));
+  const wrong: Problem[] = [];
+  for (const [n, set] of service.sets.entries()) {
+    if (!release.sets.includes(set)) wrong.push(problems.unknownSet(set, release.sets, await place('sets', n)));
+  }
+  const rootdir = service.rootdir && path.resolve(service.rootdir.startsWith('/') ? project.root : folder, service.rootdir.replace(/^\//, ''));
+  if (rootdir !== undefined && !isDirectory(rootdir)) wrong.push(problems.missingRootdir((await place('rootdir'))!, rootdir));
+  if (!hasRc(folder, rootdir)) wrong.push(problems.missingRc(name, path.relative(project.root, folder) || folder));
+  const partition = `${name}root`;
+  if (partition.length > NAME_LIMIT) wrong.push(problems.longPartitionName(partition));
+  if (wrong.length > 0) throw new Problems(wrong);
+
+  const kernelName = service.kernel ?? built.kernel;
+  const kernel = await project.kernel(kernelName, await place('kernel'));
+  const build = kernel.value.archs[arch];
+  if (build === undefined) {
+    throw problems.unsupportedArch(`the kernel ${kernelName}`, arch, ARCHS.filter((each) => kernel.value.archs[each]));
+  }
+  if (kernel.value.guest !== release.guest) {
+    throw problems.guestMismatch(kernelName, kernel.value.guest, releaseName, release.guest);
+  }
+  const target = `${name}-${arch}`;
+  return {
+    name: target,
+    service: name,
+    arch,
+    folder,
+    guest: release.guest,
+    release: { name: releaseName, manifest: release },
+    sets: service.sets,
+    kernel: { name: kernelName, file: kernel.file, build },
+    partition,
+    size: parseSize(service.size ?? DEFAULT_SIZE),
+    readOnly: service.readOnly ?? false,
+    rootdir,
+    directories: service.directories ?? [],
+    links: service.links ?? {},
+    files: service.files ?? {},
+    run: service.run ?? {},
+    sourceDate: project.config.value.sourceDate === undefined ? undefined : Date.parse(project.config.value.sourceDate) / 1000,
+    image: path.join(project.root, 'images', `${target}.img`),
+  };
+}
+
+async function refusals({ name, folder, manifest }: FoundService): Promise<Problem[]> {
+  const wrong: Problem[] = [];
+  for (const key of LATER_KEYS) {
+    if (manifest.value[key] !== undefined) wrong.push(problems.notBuiltYet(await manifest.place([key], 'key'), `${key}:`));
+  }
+  if (manifest.value.fs === 'ffs') wrong.push(problems.notBuiltYet(await manifest.place(['fs']), 'fs: ffs'));
+  for (const [arch, override] of Object.entries(manifest.value.overrides ?? {})) {
+    if (override.fs === 'ffs') wrong.push(problems.notBuiltYet(await manifest.place(['overrides', arch, 'fs']), 'fs: ffs'));
+  }
+  for (const each of LATER_FOLDERS) {
+    if (walk(path.join(folder, each)).length > 0) wrong.push(problems.folderNotBuiltYet(name, each));
+  }
+  return wrong;
+}
+
+/** The guest's init runs /etc/rc, whoever brings it: the service's overlays or its hand-made root. */
+function hasRc(folder: string, rootdir: string | undefined): boolean {
+  const places = [path.join(folder, 'etc'), path.join(folder, 'root', 'etc'), ...(rootdir ? [path.join(rootdir, 'etc')] : [])];
+  return places.some((place) => walk(place).some((entry) => entry.path === 'rc'));
+}
+
+function overridden(service: Service, arch: Arch): Service {
+  const entry = Object.entries(service.overrides ?? {}).find(([name]) => archNamed(name) === arch);
+  if (entry === undefined) return service;
+  const [, override] = entry;
+  return {
+    ...service,
+    ...override,
+    links: { ...service.links, ...override.links },
+    files: { ...service.files, ...override.files },
+    run: { ...service.run, ...override.run },
+  };
+}

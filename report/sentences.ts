@@ -1,0 +1,51 @@
+import path from 'node:path';
+import type { Clocks, Event } from '../model/event.ts';
+import { bytes, count, duration } from '../model/words.ts';
+import { renderProblem } from './diagnostic.ts';
+import type { Style } from './style.ts';
+
+/** What each event reads like when it is over, or undefined for those that only matter while something is drawn. */
+export function sentence(event: Event, style: Style, cwd: string): string | undefined {
+  switch (event.type) {
+    case 'step-finished':
+      return event.cached ? undefined : `${style.green('✓')} ${event.step} ${style.dim(`${bytes(event.size)}, ${duration(event.ms)}`)}`;
+    case 'step-failed':
+      return `${style.red('✗')} ${event.step} ${style.dim(duration(event.ms))}`;
+    case 'step-log':
+      return `${style.dim(`  ${event.step}:`)} ${event.line}`;
+    case 'step-healed':
+      return `${style.yellow('!')} the cache was damaged (${event.blob.slice(0, 12)}…): ${event.step} waits until that is made again`;
+    case 'pinned':
+      return `${style.dim('pinned')} ${event.source} ${style.dim(`sha256 ${event.sha256.slice(0, 12)}…, ${bytes(event.size)}`)}`;
+    case 'image': {
+      const note = event.cached ? 'up to date' : `sha256 of its contents ${event.digest.slice(0, 12)}…`;
+      return `${style.bold(event.target)}  ${path.relative(cwd, event.file)}  ${style.dim(`${bytes(event.size)}, ${note}`)}`;
+    }
+    case 'build-finished':
+      return event.ok ? style.dim(`${count(event.ran, 'step')} run, ${event.cached} cached, ${duration(event.ms)}`) : undefined;
+    case 'installing':
+      return `installing ${event.packages.join(', ')} with apt-get`;
+    case 'notice':
+      return `${style.yellow('note:')} ${event.text}`;
+    case 'problem':
+      return renderProblem(event.problem, style, cwd);
+    case 'vm-starting':
+      return style.dim(`starting ${event.vm} in QEMU (${event.accelerator}); ^C stops it`);
+    case 'vm-ready':
+      return `${style.green('ready')} ${style.bold([event.vm, ...event.urls].join('  '))}  ${style.dim(clocks(event.clocks))}`;
+    case 'vm-stopped':
+      return `${event.vm} ${event.how === 'powered off' ? 'powered off' : 'was stopped'}`;
+    case 'build-started':
+    case 'step-started':
+    case 'step-progress':
+    case 'vm-console':
+      return undefined;
+    default:
+      return event satisfies never;
+  }
+}
+
+function clocks({ console, userland, ready }: Clocks): string {
+  const part = (name: string, ms: number | undefined) => (ms === undefined ? [] : [`${name} ${duration(ms)}`]);
+  return [...part('console', console), ...part('user land', userland), ...part('answer', ready)].join(', ');
+}

@@ -1,0 +1,182 @@
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { checksumOf } from '../formats/checksums.ts';
+import { misnamed } from '../formats/magic.ts';
+import { downloadPackage, newestPackage, type PackageSource } from '../host/apt.ts';
+import type { FileDigests } from '../host/digests.ts';
+import { pieces } from '../host/files.ts';
+import { download } from '../host/http.ts';
+import type { Pin, Pins } from '../manifest/lock.ts';
+import type { Json } from '../model/json.ts';
+import { Problem } from '../model/problem.ts';
+import { noChecksum, noSuchFile, notThatKind, pinMismatch, wrongChecksum } from '../model/problems.ts';
+import type { Source, SourceContext, Step, StepContext, Task } from '../model/step.ts';
+
+/**
+ * Bytes from elsewhere: a URL, a file, a Debian package. A source that has no pin yet is pinned before its step has a
+ * key; from then on the key is the pin, wherever the bytes are taken from.
+ */
+export const fetch: Task = {
+  kind: 'fetch',
+  version: 1,
+  summary: 'bytes by URL, file or Debian package, as they were pinned',
+  pool: 'net',
+  async run(context: StepContext) {
+    return (context.source as RemoteSource).retrieve(context, context.identity as unknown as Pin);
+  },
+};
+
+/** Where the bytes of a source are really taken from. */
+export type Location =
+  | { readonly kind: 'http'; readonly url: string }
+  | { readonly kind: 'file'; readonly file: string }
+  | { readonly kind: 'apt'; readonly pkg: PackageSource };
+
+export interface RemoteSourceParts {
+  /** The source as the catalogue has it: the name of its pin. */
+  readonly name: string;
+  readonly location: Location;
+  /** The publisher's file of checksums, if there is one, and how people know it. */
+  readonly checksums?: { readonly location: Location; readonly name: string } | undefined;
+  readonly pins: Pins;
+  readonly digests: FileDigests;
+  /** Where apt keeps its state. */
+  readonly aptState: string;
+}
+
+export function fetchStep(parts: RemoteSourceParts): Step {
+  return { name: `fetch ${parts.name}`, task: fetch, options: {}, inputs: {}, source: new RemoteSource(parts) };
+}
+
+class RemoteSource implements Source {
+  readonly #parts: RemoteSourceParts;
+  readonly name: string;
+
+  constructor(parts: RemoteSourceParts) {
+    this.#parts = parts;
+    this.name = parts.name;
+  }
+
+  async identify(context: SourceContext): Promise<Json> {
+    const { location, pins, digests, name } = this.#parts;
+    const pin = pins.get(name);
+    if (location.kind === 'file') {
+      const found = await digests.of(location.file);
+      // A file that is named as one is an input like any other; one that stands for a URL is held to the URL's pin.
+      if (name.startsWith('file:')) return found;
+      if (pin === undefined) return this.#pin(await this.#admit(context, location.file));
+      if (found.sha256 !== pin.sha256) throw pinMismatch(name, pin.sha256, `${found.sha256}, in ${location.file}`);
+    }
+    if (pin !== undefined) return { ...pin };
+    if (location.kind === 'apt') {
+      const { name: pkg, version, sha256, size } = await newestPackage(location.pkg, this.#parts.aptState, context.signal);
+      return this.#pin({ sha256, size, package: `${pkg}=${version}` });
+    }
+    const file = await this.#download(context, undefined);
+    return this.#pin(await this.#admit(context, file));
+  }
+
+  /** The bytes in the store. Throws `pin-mismatch` if they are not what the pin says. */
+  async retrieve(context: SourceContext, pin: Pin) {
+    const { store } = context;
+    if (store.has(pin.sha256)) return { kind: 'blob' as const, digest: pin.sha256, size: pin.size };
+    const file = await this.#download(context, pin);
+    await this.#checkKind(file);
+    const hash = createHash('sha256');
+    for await (const piece of pieces(file, context.signal)) hash.update(piece);
+    const found = hash.digest('hex');
+    if (found !== pin.sha256) throw pinMismatch(this.name, pin.sha256, found);
+    return store.putFile(file);
+  }
+
+  /** A file with the bytes, in the scratch directory or, if they lie on this host, where they are. */
+  async #download(context: SourceContext, pin: Pin | undefined): Promise<string> {
+    const { location } = this.#parts;
+    switch (location.kind) {
+      case 'file':
+        return location.file;
+      case 'http': {
+        const file = path.join(await context.scratch(), 'download');
+        const alias = location.url === this.name ? undefined : this.name;
+        await download(location.url, file, { signal: context.signal, progress: context.progress, alias });
+        return file;
+      }
+      case 'apt': {
+        const file = path.join(await context.scratch(), 'download.deb');
+        const [name = '', version = ''] = (pin?.package ?? '').split('=');
+        await downloadPackage(location.pkg, { name, version }, file, this.#parts.aptState, context.signal);
+        return file;
+      }
+      default:
+        return location satisfies never;
+    }
+  }
+
+  /** Checks a first download by all that is known of it, stores it, and gives its pin. */
+  async #admit(context: SourceContext, file: string): Promise<Pin> {
+    await this.#checkKind(file);
+    const sha256 = createHash('sha256');
+    const sha512 = createHash('sha512');
+    for await (const piece of pieces(file, context.signal)) {
+      sha256.update(piece);
+      sha512.update(piece);
+    }
+    const found = { sha256: sha256.digest('hex'), sha512: sha512.digest('hex') };
+    const { checksums } = this.#parts;
+    const list = checksums && (await this.#checksumList(context));
+    if (checksums !== undefined && list !== undefined) {
+      const listed = checksumOf(this.name.slice(this.name.lastIndexOf('/') + 1), list);
+      if (listed === undefined) throw noChecksum(this.name, checksums.name);
+      const { algorithm, hex } = listed;
+      if (found[algorithm] !== hex) {
+        throw wrongChecksum(this.name, `${algorithm} ${hex}`, `${algorithm} ${found[algorithm]}`, checksums.name);
+      }
+    }
+    const blob = await context.store.putFile(file);
+    return { sha256: blob.digest, size: blob.size };
+  }
+
+  /** The publisher's checksums, or undefined where it publishes none. */
+  async #checksumList(context: SourceContext): Promise<string | undefined> {
+    const { location, name } = this.#parts.checksums!;
+    const { readFile } = await import('node:fs/promises');
+    try {
+      if (location.kind === 'file') return await readFile(location.file, 'utf8');
+      if (location.kind !== 'http') return undefined;
+      const file = path.join(await context.scratch(), 'checksums');
+      await download(location.url, file, { signal: context.signal, alias: location.url === name ? undefined : name });
+      return await readFile(file, 'utf8');
+    } catch (error) {
+      const none = (error instanceof Problem && error.code === 'http-status') || (error as NodeJS.ErrnoException).code === 'ENOENT';
+      if (!none) throw error;
+      context.log(`${name} is not there, so ${this.name} is taken as it came and pinned`);
+      return undefined;
+    }
+  }
+
+  async #checkKind(file: string): Promise<void> {
+    const handle = await open(file).catch(() => {
+      throw noSuchFile(file);
+    });
+    try {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(512), 0, 512, 0);
+      const name = this.#parts.location.kind === 'apt' ? 'package.deb' : this.name;
+      const wrong = misnamed(name, buffer.subarray(0, bytesRead));
+      if (wrong !== undefined) throw notThatKind(this.name, wrong.expected, wrong.found);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async #pin(pin: Pin): Promise<Json> {
+    await this.#parts.pins.change({ [this.name]: pin });
+    return { ...pin };
+  }
+}
+
+/** The path that a `file:` source means: relative ones from `base`. */
+export function filePath(source: string, base: string): string {
+  return source.startsWith('file://') ? fileURLToPath(source) : path.resolve(base, source.slice('file:'.length));
+}

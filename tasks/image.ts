@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import path from 'node:path';
+import { layOut, smallestSize } from '../formats/ext2/layout.ts';
+import { writeExt2 } from '../formats/ext2/write.ts';
+import { PARTITION_START, partitionLength, writeGpt } from '../formats/gpt.ts';
+import { type BlockSink, shifted } from '../formats/sink.ts';
+import { largestDirectories } from '../formats/tree.ts';
+import { uuidFrom } from '../formats/uuid.ts';
+import { asProblem } from '../host/files.ts';
+import type { TreeArtifact } from '../model/artifact.ts';
+import { imageTooSmall } from '../model/problems.ts';
+import type { Step, StepContext, Task } from '../model/step.ts';
+
+interface Options {
+  readonly target: string;
+  /** The name of the root partition. */
+  readonly partition: string;
+  /** Bytes, of the whole disk. */
+  readonly size: number;
+}
+
+/** What the tables of the disk take beside the file system. */
+const OVERHEAD = 2 * 1024 * 1024;
+
+/**
+ * A disk with one partition, written straight from a tree: GPT, ext2, the contents of the files; never what is empty.
+ * Its digest is over what was written and where, which says the same as one over all the zeros too.
+ */
+export const image: Task = {
+  kind: 'image',
+  version: 1,
+  summary: 'a bootable disk image from a tree',
+  pool: 'disk',
+  async run(context: StepContext) {
+    const { target, partition, size } = context.options as unknown as Options;
+    const tree = await context.store.readTree(context.inputs['tree'] as TreeArtifact);
+    const layout = layOut(tree, partitionLength(size));
+    if (layout === undefined) {
+      throw imageTooSmall(target, size, smallestSize(tree) + OVERHEAD, largestDirectories(tree, 10));
+    }
+    const name = 'disk.img';
+    const file = path.join(await context.scratch(), name);
+    const time = tree.reduce((newest, entry) => Math.max(newest, entry.mtime ?? 0), 0);
+    try {
+      await using disk = await SparseFile.create(file, size);
+      await writeGpt(disk, { size, name: partition, type: 'ext2', seed: context.key });
+      const identity = { uuid: uuidFrom(context.key, 'file system'), label: partition.slice(0, 16), time };
+      const contents = (entries: Parameters<typeof context.store.readEntries>[0]) =>
+        context.store.readEntries(entries, context.signal);
+      await writeExt2(layout, identity, contents, shifted(disk, PARTITION_START));
+      return { kind: 'publication', file: name, size, digest: disk.digest() };
+    } catch (error) {
+      throw asProblem(error, file);
+    }
+  },
+};
+
+export function imageStep(options: Options, tree: Step, file: string): Step {
+  return { name: `image ${options.target}`, task: image, options: { ...options }, inputs: { tree }, publish: file };
+}
+
+/** A new file of so many bytes, with holes wherever nothing is written. */
+class SparseFile implements BlockSink, AsyncDisposable {
+  readonly #handle: FileHandle;
+  readonly #hash = createHash('sha256');
+
+  private constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  static async create(file: string, size: number): Promise<SparseFile> {
+    const handle = await open(file, 'wx');
+    await handle.truncate(size);
+    return new SparseFile(handle);
+  }
+
+  async write(position: number, bytes: Uint8Array): Promise<void> {
+    this.#hash.update(`${position} ${bytes.length}\n`).update(bytes);
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, position + done);
+      done += bytesWritten;
+    }
+  }
+
+  digest(): string {
+    return this.#hash.digest('hex');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close();
+  }
+}

@@ -1,0 +1,162 @@
+import { EventEmitter } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { qcow2Overlay } from '../formats/qcow2.ts';
+import { asProblem } from '../host/files.ts';
+import { isAlive } from '../host/lock.ts';
+import { startDetached } from '../host/process.ts';
+import type { Clocks } from '../model/event.ts';
+import { argvOf } from './argv.ts';
+import type { Machine } from './machine.ts';
+import { Qmp } from './qmp.ts';
+import { birthOf, type VmRecord } from './registry.ts';
+
+/** How much of the end of a console is kept for messages. */
+const TAIL = 64 * 1024;
+
+/** A started QEMU and its console. */
+export class RunningVm extends EventEmitter<{ console: [Buffer] }> {
+  readonly name: string;
+  readonly pid: number;
+  readonly command: readonly string[];
+  readonly clocks: Clocks = {};
+  /** Settles when QEMU has ended: its exit code, or the signal that ended it. */
+  readonly ended: Promise<number | string>;
+  readonly #started: number;
+  readonly #userland: RegExp;
+  readonly #qemuLog: string;
+  #socket: Socket | undefined;
+  #tail = '';
+
+  private constructor(
+    name: string,
+    process: { pid: number; ended: Promise<number | string> },
+    command: readonly string[],
+    started: number,
+    userland: RegExp,
+    qemuLog: string,
+  ) {
+    super();
+    this.name = name;
+    this.pid = process.pid;
+    this.ended = process.ended;
+    this.command = command;
+    this.#started = started;
+    this.#userland = userland;
+    this.#qemuLog = qemuLog;
+  }
+
+  /** Starts QEMU in `folder` and connects to its console. `userland` matches what comes before user land's first byte. */
+  static async start(machine: Machine, folder: string, userland: RegExp): Promise<RunningVm> {
+    const [program = '', ...args] = argvOf(machine);
+    const log = path.join(folder, 'qemu.log');
+    rmSync(log, { force: true });
+    const started = performance.now();
+    const process = startDetached(program, args, { cwd: folder, log });
+    const vm = new RunningVm(machine.name, process, [program, ...args], started, userland, log);
+    let over = false;
+    vm.ended.finally(() => {
+      over = true;
+    });
+    while (!over && vm.#socket === undefined) {
+      vm.#socket = existsSync(machine.consoleSocket) ? await tryConnect(machine.consoleSocket) : undefined;
+      if (vm.#socket === undefined) await sleep(3);
+    }
+    vm.#socket?.on('data', (bytes: Buffer) => vm.#receive(bytes));
+    vm.#socket?.on('error', () => undefined); // the end of QEMU says more
+    return vm;
+  }
+
+  /** Milliseconds since QEMU was started. */
+  elapsed(): number {
+    return performance.now() - this.#started;
+  }
+
+  /** The end of the console, at most so many lines; what QEMU itself said, if the console had nothing. */
+  tail(lines = 20): string {
+    const text = this.#tail === '' && existsSync(this.#qemuLog) ? readFileSync(this.#qemuLog, 'utf8') : this.#tail;
+    const clean = text.replaceAll(/\x1b\[[0-9;?]*[A-Za-z]/g, '').replaceAll('\r', '');
+    return clean.trimEnd().split('\n').slice(-lines).join('\n');
+  }
+
+  /** Types on the guest's console. */
+  type(bytes: Uint8Array): void {
+    this.#socket?.write(bytes);
+  }
+
+  /** Leaves the VM to itself: its console goes to the log alone. */
+  detach(): void {
+    this.#socket?.destroy();
+  }
+
+  #receive(bytes: Buffer): void {
+    this.clocks.console ??= this.elapsed();
+    this.#tail = (this.#tail + bytes.toString('utf8')).slice(-TAIL);
+    if (this.clocks.userland === undefined) {
+      const found = this.#userland.exec(this.#tail);
+      if (found && this.#tail.length > found.index + found[0].length) this.clocks.userland = this.elapsed();
+    }
+    this.emit('console', bytes);
+  }
+}
+
+async function tryConnect(file: string): Promise<Socket | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(file);
+    socket.once('connect', () => resolve(socket));
+    socket.once('error', () => resolve(undefined));
+  });
+}
+
+/** A folder for a VM's sockets whose path is short enough for them. */
+export function makeRuntimeFolder(): string {
+  const base = process.env['XDG_RUNTIME_DIR'];
+  return mkdtempSync(path.join(base !== undefined && base.length < 60 && existsSync(base) ? base : os.tmpdir(), 'smol-'));
+}
+
+/** A disk of the VM's own over an image that it must not write to. */
+export async function makeOverlay(image: string, size: number, folder: string): Promise<string> {
+  const file = path.join(folder, 'disk.qcow2');
+  try {
+    mkdirSync(folder, { recursive: true });
+    await writeFile(file, qcow2Overlay(image, size));
+  } catch (error) {
+    throw asProblem(error, folder);
+  }
+  return file;
+}
+
+/** How long a guest may take to power off, and QEMU to quit, in milliseconds. */
+const POWER_OFF = 10_000;
+const QUIT = 3000;
+
+/** Ends a VM: by its power button where it has one, else by QEMU's quit, else by killing it. */
+export async function stopVm(record: Pick<VmRecord, 'pid' | 'born' | 'qmpSocket' | 'powerButton'>): Promise<'powered off' | 'ended by us'> {
+  const lives = () => isAlive(record.pid) && birthOf(record.pid) === record.born;
+  const gone = async (within: number) => {
+    for (const end = Date.now() + within; lives() && Date.now() < end; ) await sleep(20);
+    return !lives();
+  };
+  const tell = async (command: string) => {
+    try {
+      using qmp = await Qmp.open(record.qmpSocket);
+      await qmp.execute(command);
+    } catch {
+      // A QEMU that does not answer is dealt with by the next means.
+    }
+  };
+  if (record.powerButton) {
+    await tell('system_powerdown');
+    if (await gone(POWER_OFF)) return 'powered off';
+  }
+  await tell('quit');
+  if (!(await gone(QUIT)) && lives()) {
+    process.kill(record.pid, 'SIGKILL');
+    await gone(QUIT);
+  }
+  return 'ended by us';
+}

@@ -1,0 +1,62 @@
+import type { Arch } from '../model/arch.ts';
+
+/** The description of one virtual machine: everything that its QEMU is told, and nothing that it is not. */
+export interface Machine {
+  readonly name: string;
+  readonly arch: Arch;
+  /** QEMU's machine type with its properties. */
+  readonly type: string;
+  readonly accelerator: Accelerator;
+  readonly cpu: string;
+  readonly cpus: number;
+  /** MiB. */
+  readonly memory: number;
+  readonly kernel: string;
+  readonly initrd?: string | undefined;
+  readonly append: string;
+  readonly disks: readonly Disk[];
+  readonly forwards: readonly Forward[];
+  /** A directory of the host, by 9p. */
+  readonly share?: string | undefined;
+  readonly console: 'serial' | 'viocon';
+  /** Unix sockets, whose paths must be short (unix(7): 108 bytes), and the file that gets all of the console. */
+  readonly consoleSocket: string;
+  readonly qmpSocket: string;
+  readonly consoleLog: string;
+}
+
+export const ACCELERATORS = ['kvm', 'nvmm', 'hvf', 'tcg'] as const;
+export type Accelerator = (typeof ACCELERATORS)[number];
+
+export interface Disk {
+  readonly file: string;
+  readonly format: 'raw' | 'qcow2';
+  readonly serial: string;
+}
+
+export interface Forward {
+  readonly protocol: 'tcp' | 'udp';
+  readonly address: string;
+  readonly host: number;
+  readonly guest: number;
+}
+
+/** The emulator for an architecture. One of 64 bits runs i386 too, but i386's own has the CPUs that users expect. */
+export const EMULATORS: Readonly<Record<Arch, string>> = {
+  amd64: 'qemu-system-x86_64',
+  i386: 'qemu-system-i386',
+  'evbarm-aarch64': 'qemu-system-aarch64',
+};
+
+/** A forward as users write it: `[address:]host:guest[/udp]`. The schema has checked the form. */
+export function parseForward(text: string): Forward {
+  const [ports = '', protocol = 'tcp'] = text.split('/');
+  const parts = ports.split(':');
+  const [host = '', guest = ''] = parts.slice(-2);
+  return {
+    protocol: protocol === 'udp' ? 'udp' : 'tcp',
+    address: parts.length === 3 ? parts[0]! : '127.0.0.1',
+    host: Number(host),
+    guest: Number(guest),
+  };
+}

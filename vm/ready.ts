@@ -1,0 +1,43 @@
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { statusOf } from '../host/http.ts';
+import type { Forward } from './machine.ts';
+
+/** QEMU's user network accepts at once, whether or not the guest listens: so the first tries are short, later ones longer. */
+const TRY_MS = 300;
+const LONGEST_TRY_MS = 3000;
+/** Between tries. Readiness is noticed at most this much late. */
+const PAUSE_MS = 25;
+
+/** Waits until a page answers with a status below 400, or the signal is aborted. */
+export async function untilHttp(url: string, signal: AbortSignal): Promise<void> {
+  let limit = TRY_MS;
+  await until(async () => {
+    const status = await statusOf(url, limit);
+    limit = Math.min(limit * 1.3, LONGEST_TRY_MS);
+    return status !== undefined && status < 400;
+  }, signal);
+}
+
+/** Waits until a port keeps a connection open or says something, or the signal is aborted. */
+export async function untilTcp(forward: Forward, signal: AbortSignal): Promise<void> {
+  await until(
+    () =>
+      new Promise<boolean>((resolve) => {
+        const socket = connect(forward.host, forward.address);
+        const done = (answer: boolean) => {
+          socket.destroy();
+          resolve(answer);
+        };
+        socket.setTimeout(TRY_MS, () => done(true));
+        socket.once('data', () => done(true));
+        socket.once('error', () => done(false));
+        socket.once('close', () => done(false));
+      }),
+    signal,
+  );
+}
+
+async function until(attempt: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && !(await attempt())) await sleep(PAUSE_MS);
+}

@@ -9,10 +9,11 @@ const ENTRIES = 128;
 const ENTRY_SIZE = 128;
 const TABLE_SECTORS = (ENTRIES * ENTRY_SIZE) / SECTOR;
 
-/** Partitions begin at 1 MiB, where every tool puts them. */
-export const PARTITION_START = 1024 * 1024;
-/** What the backup table takes at the end, rounded so that the partition's length stays a multiple of 4 KiB. */
-const TRAILER = 36 * 1024;
+/** Partitions begin and end at whole MiB, where every tool puts them. */
+const ALIGNMENT = 1024 * 1024;
+export const PARTITION_START = ALIGNMENT;
+/** What the backup table takes at the end: 33 sectors. */
+const TRAILER = 33 * SECTOR;
 
 export const NAME_LIMIT = 36;
 
@@ -23,7 +24,7 @@ export const PARTITION_TYPES = {
 
 /** The length in bytes of the one partition of a disk of `size` bytes; not positive if the disk is too small for any. */
 export function partitionLength(size: number): number {
-  return Math.floor((size - PARTITION_START - TRAILER) / 4096) * 4096;
+  return (Math.floor((size - TRAILER) / ALIGNMENT) - 1) * ALIGNMENT;
 }
 
 /** Writes the tables of a disk of `size` bytes, a multiple of 512, with one partition. All GUIDs come from `seed`. */

@@ -25,6 +25,8 @@ export class TarIndexer {
   /** Files that have a second name. */
   readonly #linked = new Set<string>();
   #failure: Error | undefined;
+  /** Lets a writer go on that waits for room. */
+  #wake: (() => void) | undefined;
 
   /** `name` is the archive's, for messages. */
   constructor(name: string) {
@@ -32,6 +34,7 @@ export class TarIndexer {
     this.#tar.on('error', (error) => {
       this.#failure ??= error;
     });
+    for (const event of ['drain', 'close']) this.#tar.on(event, () => this.#wake?.());
     this.#tar.on('entry', (header: Header, stream, next) => {
       const hash = createHash('sha256');
       stream.on('data', (piece) => hash.update(piece));
@@ -48,7 +51,11 @@ export class TarIndexer {
 
   async write(chunk: Buffer): Promise<void> {
     if (this.#failure) throw this.#failure;
-    if (!this.#tar.write(chunk)) await Promise.race([once(this.#tar, 'drain'), once(this.#tar, 'close')]);
+    if (!this.#tar.write(chunk)) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
     if (this.#failure) throw this.#failure;
   }
 

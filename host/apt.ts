@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { noPackage, packageGone } from '../model/problems.ts';
+import { withLock } from './lock.ts';
 import { attempt, run } from './process.ts';
 
 /**
@@ -33,8 +34,8 @@ export function parsePackageSource(source: string, depends?: string): PackageSou
 /** Reads the source list's newest indexes and gives what a package is now. Throws `no-package`. */
 export async function newestPackage(pkg: PackageSource, state: string, signal: AbortSignal): Promise<PackageVersion> {
   const apt = await privateApt(pkg.arch, state);
-  const update = await attempt('apt-get', ['update', '-q'], { env: apt, signal });
-  const record = await show(pkg.name, pkg, apt, signal, update.stderr);
+  const complaints = await refresh(apt, signal);
+  const record = await show(pkg.name, pkg, apt, signal, complaints);
   if (pkg.depends === undefined) return versionOf(record);
   const pattern = new RegExp(`^${pkg.depends.replaceAll(/[.+]/g, '\\$&').replaceAll('*', '.*')}$`);
   const names = (record.get('Depends') ?? '').split(/[,|]/).map((each) => each.trim().split(/[ (:]/)[0]!);
@@ -58,7 +59,7 @@ export async function downloadPackage(
   const get = () => attempt('apt-get', ['download', '-q', wanted], { env: apt, cwd: folder, signal });
   let outcome = await get();
   if (outcome.code !== 0) {
-    await attempt('apt-get', ['update', '-q'], { env: apt, signal });
+    await refresh(apt, signal);
     outcome = await get();
   }
   if (outcome.code !== 0) throw packageGone(pkg.source, `${version.name} ${version.version}`);
@@ -69,6 +70,21 @@ export async function downloadPackage(
 /** Writes the data archive of a package, an uncompressed tar, to a file. Throws `program-failed`. */
 export async function extractDataArchive(deb: string, file: string, signal: AbortSignal): Promise<void> {
   await run('dpkg-deb', ['--fsys-tarfile', deb], { stdout: file, signal });
+}
+
+/** What each private state was last refreshed with: once in the life of this process is enough. */
+const refreshed = new Map<string, Promise<string>>();
+
+/** Reads the indexes anew. Gives what apt complained of; it goes on with what it has. */
+function refresh(apt: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string> {
+  const config = apt['APT_CONFIG']!;
+  let done = refreshed.get(config);
+  if (done === undefined) {
+    // apt itself does not wait for the lock on its lists.
+    done = withLock(`${config}.lock`, () => attempt('apt-get', ['update', '-q'], { env: apt, signal }), signal).then(({ stderr }) => stderr);
+    refreshed.set(config, done);
+  }
+  return done;
 }
 
 async function show(name: string, pkg: PackageSource, apt: NodeJS.ProcessEnv, signal: AbortSignal, detail: string) {

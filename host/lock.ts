@@ -15,8 +15,8 @@ export function isAlive(pid: number): boolean {
 }
 
 /** Does the work while no other process that asks for the same lock does its own. The lock of a dead process is ignored. */
-export async function withLock<T>(file: string, work: () => T | Promise<T>): Promise<T> {
-  while (!take(file)) await setTimeout(5);
+export async function withLock<T>(file: string, work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
+  while (!take(file)) await setTimeout(5, undefined, signal && { signal });
   try {
     return await work();
   } finally {

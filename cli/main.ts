@@ -10,6 +10,7 @@ import { type Context, program } from './program.ts';
 
 /** The exit code of who was interrupted: 128 + SIGINT. */
 const INTERRUPTED = 130;
+const SAME_SIGNAL_MS = 200;
 const BUG = 70; // sysexits(3): EX_SOFTWARE
 
 /** Runs one command line. Gives the exit code; see EXIT_CODES for those of mistakes. */
@@ -17,9 +18,11 @@ export async function main(args: readonly string[]): Promise<number> {
   const { stdout, stderr } = process;
   const interrupt = new AbortController();
   let reporter: Reporter | undefined;
+  let interrupted = Number.POSITIVE_INFINITY;
   const onSignal = () => {
-    // The first asks everything to end well, the second does not wait for it.
-    if (interrupt.signal.aborted) process.exit(INTERRUPTED);
+    // The first asks everything to end well, the second does not wait for it. timeout(1) sends each twice, at once.
+    if (Date.now() - interrupted > SAME_SIGNAL_MS) process.exit(INTERRUPTED);
+    interrupted = Math.min(interrupted, Date.now());
     interrupt.abort();
   };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal);

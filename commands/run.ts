@@ -102,7 +102,7 @@ async function boot(caller: Caller, session: Session, registry: Registry, built:
     forwards: machine.forwards,
     urls: urlsOf(machine.forwards),
     accelerator,
-    powerButton: !machine.type.includes('acpi=off'),
+    powerButton: target.kernel.build.features?.includes('power-button') ?? false,
     runtime,
     qmpSocket: machine.qmpSocket,
     consoleLog,
@@ -112,6 +112,9 @@ async function boot(caller: Caller, session: Session, registry: Registry, built:
   vm.on('console', (bytes) => emit({ type: 'vm-console', vm: name, bytes }));
 
   let keep = false;
+  // However this process ends, it leaves no VM behind that nobody asked to keep.
+  const kill = () => process.kill(vm.pid, 'SIGKILL');
+  process.once('exit', kill);
   try {
     await untilReady(vm, target, machine.forwards, options.timeout, signal);
     if (signal.aborted) return record;
@@ -122,6 +125,7 @@ async function boot(caller: Caller, session: Session, registry: Registry, built:
     return record;
   } finally {
     vm.detach();
+    process.off('exit', kill);
     if (!keep) {
       const how = await stopVm(record);
       registry.remove(record);

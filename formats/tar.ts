@@ -37,6 +37,7 @@ export class TarIndexer {
     for (const event of ['drain', 'close']) this.#tar.on(event, () => this.#wake?.());
     this.#tar.on('entry', (header: Header, stream, next) => {
       const hash = createHash('sha256');
+      stream.on('error', () => undefined); // the archive's own error says the same
       stream.on('data', (piece) => hash.update(piece));
       stream.on('end', () => {
         try {

@@ -8,15 +8,14 @@ export class Located {
   readonly #text: string;
   readonly #lines = new LineCounter();
   readonly #document: Document;
+  /** As plain data; what a schema has defaults for is filled in when it is validated. */
+  readonly value: unknown;
 
   constructor(file: string, text: string) {
     this.#file = file;
     this.#text = text;
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
-  }
-
-  get value(): unknown {
-    return this.#document.toJS();
+    this.value = this.#document.errors.length === 0 ? this.#document.toJS() : undefined;
   }
 
   get errors(): { place: Place; message: string }[] {

@@ -10,12 +10,12 @@ export type SchemaName = 'config' | 'service' | 'release' | 'kernel' | 'lock';
 
 const validators = new Map<SchemaName, ValidateFunction>();
 
-/** Every mistake that a document has by its schema, in the order of the document. */
+/** Every mistake that a document has by its schema, in its order. Fills in the schema's defaults. */
 export function validate(schema: SchemaName, document: Located): Problem[] {
   let check = validators.get(schema);
   if (check === undefined) {
     // verbose: errors bring the schema that they break, for the words of the message
-    check = new Ajv({ allErrors: true, verbose: true }).compile(JSON.parse(schemaText(schema)) as object);
+    check = new Ajv({ allErrors: true, verbose: true, useDefaults: true }).compile(JSON.parse(schemaText(schema)) as object);
     validators.set(schema, check);
   }
   check(document.value);

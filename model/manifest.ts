@@ -109,9 +109,9 @@ export interface Build {
    */
   appendTcg?: string;
   /**
-   * What it can do: pvh (boots by the PVH entry), viocon (a virtio console from the start), 9p (shared folders).
+   * What it can do: viocon (a virtio console from the start), 9p (shared folders), power-button (powers off when QEMU presses it).
    */
-  features?: ("pvh" | "viocon" | "9p")[];
+  features?: ("viocon" | "9p" | "power-button")[];
 }
 
 /**
@@ -184,10 +184,6 @@ export type Sets = [string, ...string[]];
  */
 export type KernelName = string;
 /**
- * The size of the image: a number with K, M or G, such as 20M.
- */
-export type Size = string;
-/**
  * A hand-made directory, beside service.yaml or from the project's root with a leading /, laid over the sets. Permission bits are kept, owners become root:wheel.
  */
 export type Rootdir = string;
@@ -211,6 +207,10 @@ export type Packages = string[];
  * Memory of the VM: a number with M or G, such as 128M.
  */
 export type Memory = string;
+/**
+ * The size of the image: a number with K, M or G, such as 20M.
+ */
+export type Size = string;
 
 /**
  * services/<name>/service.yaml: what goes into one image, and how it runs.
@@ -232,7 +232,10 @@ export interface Service {
   release?: string;
   sets: Sets;
   kernel?: KernelName;
-  size?: Size;
+  /**
+   * The size of the image: a number with K, M or G, such as 20M.
+   */
+  size?: string;
   rootdir?: Rootdir;
   finalizer?: Finalizer;
   readOnly?: ReadOnly;

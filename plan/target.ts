@@ -39,8 +39,6 @@ export interface Target {
   readonly image: string;
 }
 
-const DEFAULT_SIZE = '512M';
-
 /** Parts of a service that a later version will work on: refused, so that nobody believes that they did something. */
 const LATER_KEYS = ['finalizer', 'packages', 'postinst'] as const;
 const LATER_FOLDERS = ['postinst', 'packages'] as const;
@@ -83,7 +81,7 @@ async function decide(project: Project, found: FoundService, service: Service, a
   if (supported !== undefined && !supported.includes(arch)) {
     throw problems.unsupportedArch(`the service ${name}`, arch, manifest.value.archs!);
   }
-  const releaseName = service.release ?? project.config.value.release ?? 'netbsd-11';
+  const releaseName = service.release ?? project.config.value.release!;
   const releasePlace = service.release === undefined ? project.config.place(['release']) : place('release');
   const release = (await project.release(releaseName, await releasePlace)).value;
   const built = release.archs[arch];
@@ -119,7 +117,7 @@ async function decide(project: Project, found: FoundService, service: Service, a
     sets: service.sets,
     kernel: { name: kernelName, file: kernel.file, build },
     partition,
-    size: parseSize(service.size ?? DEFAULT_SIZE),
+    size: parseSize(service.size!),
     readOnly: service.readOnly ?? false,
     rootdir,
     directories: service.directories ?? [],

@@ -1,0 +1,200 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { Records } from '../../cache/records.ts';
+import { Store } from '../../cache/store.ts';
+import { Engine } from '../../engine/engine.ts';
+import { Publications } from '../../engine/publications.ts';
+import type { Blob } from '../../model/artifact.ts';
+import type { Event } from '../../model/event.ts';
+import type { Step, StepContext, Task } from '../../model/step.ts';
+
+/** A cache on disk, and engines over it, one a build. */
+class Bench {
+  readonly folder: string;
+  readonly events: Event[] = [];
+  /** The names of steps in the order in which they were run. */
+  readonly ran: string[] = [];
+  readonly store: Store;
+  readonly #work: (context: StepContext, name: string) => Promise<string>;
+
+  constructor(t: ExecutionContext, work: (context: StepContext, name: string) => Promise<string>) {
+    this.folder = mkdtempSync(path.join(os.tmpdir(), 'smol-engine-'));
+    t.teardown(() => rmSync(this.folder, { recursive: true, force: true }));
+    this.store = new Store(this.folder);
+    this.#work = work;
+  }
+
+  engine(signal = new AbortController().signal): Engine {
+    this.ran.length = 0;
+    return new Engine({
+      store: this.store,
+      records: new Records(this.folder),
+      publications: new Publications(this.folder),
+      pools: { net: 2, cpu: 2, disk: 1, vm: 1 },
+      scratch: path.join(this.folder, 'scratch'),
+      toolDigest: async (program) => `digest of ${program}`,
+      emit: (event) => this.events.push(event),
+      signal,
+    });
+  }
+
+  readonly #task: Task = {
+    kind: 'test',
+    version: 1,
+    summary: '',
+    pool: 'cpu',
+    run: async (context) => {
+      const name = String((context.options as { name: string }).name);
+      this.ran.push(name);
+      return this.store.putBytes(Buffer.from(await this.#work(context, name)));
+    },
+  };
+
+  step(name: string, inputs: Record<string, Step> = {}, more: Partial<Step> = {}): Step {
+    return { name, task: this.#task, options: { name }, inputs, ...more };
+  }
+
+  async text(blob: Blob | { digest: string }): Promise<string> {
+    return (await this.store.readBytes(blob.digest)).toString();
+  }
+
+  blobFile(digest: string): string {
+    return path.join(this.folder, 'blobs', 'content-v2', 'sha256', digest.slice(0, 2), digest.slice(2, 4), digest.slice(4));
+  }
+}
+
+const echo = async (context: StepContext, name: string) =>
+  `${name}(${Object.values(context.inputs).map((input) => input.digest.slice(0, 4)).join(',')})${context.identity ?? ''}`;
+
+test('a step is run once, however many need it, and not again', async (t) => {
+  const bench = new Bench(t, echo);
+  const base = bench.step('base');
+  const top = bench.step('top', { left: bench.step('left', { base }), right: bench.step('right', { base }) });
+  const first = await bench.engine().realise(top);
+  t.deepEqual([...bench.ran].sort(), ['base', 'left', 'right', 'top']);
+  t.false(first.cached);
+  const second = await bench.engine().realise(top);
+  t.deepEqual(bench.ran, []);
+  t.true(second.cached);
+  t.is(second.artifact.digest, first.artifact.digest);
+});
+
+test('an output that is the same stops the cascade', async (t) => {
+  let content = 'one';
+  const bench = new Bench(t, async (context, name) => (name === 'lower' ? String(context.identity).toLowerCase() : echo(context, name)));
+  const source = { name: 'source', identify: async () => content };
+  const top = bench.step('top', { lower: bench.step('lower', {}, { source }) });
+  await bench.engine().realise(top);
+  content = 'ONE';
+  await bench.engine().realise(top);
+  t.deepEqual(bench.ran, ['lower']);
+  content = 'two';
+  await bench.engine().realise(top);
+  t.deepEqual(bench.ran, ['lower', 'top']);
+});
+
+test('only what is needed of a cache with holes is made again', async (t) => {
+  const bench = new Bench(t, echo);
+  let suffix = '';
+  const low = bench.step('low');
+  const middle = bench.step('middle', { low });
+  const top = bench.step('top', { middle }, { source: { name: 's', identify: async () => suffix } });
+  const engine = bench.engine();
+  await engine.realise(top);
+  const lowDigest = (await engine.realise(low)).artifact.digest;
+  const middleDigest = (await engine.realise(middle)).artifact.digest;
+
+  rmSync(bench.blobFile(lowDigest));
+  await bench.engine().realise(top);
+  t.deepEqual(bench.ran, [], 'nobody needs it');
+  suffix = 'changed';
+  await bench.engine().realise(top);
+  t.deepEqual(bench.ran, ['top'], 'its input is whole');
+  rmSync(bench.blobFile(middleDigest));
+  suffix = 'again';
+  await bench.engine().realise(top);
+  t.deepEqual(bench.ran, ['low', 'middle', 'top']);
+});
+
+test('a damaged blob is noticed when it is read, and made again', async (t) => {
+  const bench = new Bench(t, async (context, name) => {
+    if (name !== 'top') return `the content of ${name}`;
+    return `top of ${(await context.store.readBytes(context.inputs['low']!.digest)).toString()}`;
+  });
+  let version = 1;
+  const low = bench.step('low');
+  const top = bench.step('top', { low }, { source: { name: 's', identify: async () => version } });
+  const engine = bench.engine();
+  await engine.realise(top);
+  const { digest } = (await engine.realise(low)).artifact;
+  for (const damage of ['the cOntent of low', '', 'the content of low and more']) {
+    writeFileSync(bench.blobFile(digest), damage);
+    version++;
+    const { artifact } = await bench.engine().realise(top);
+    t.is(await bench.text(artifact), 'top of the content of low');
+    t.true(bench.ran.includes('low'));
+  }
+  t.is(readFileSync(bench.blobFile(digest), 'utf8'), 'the content of low');
+  t.is(bench.events.filter(({ type }) => type === 'step-healed').length, 3);
+});
+
+test('records say what went into a key, for people', async (t) => {
+  const bench = new Bench(t, echo);
+  const { key } = await bench.engine().realise(bench.step('top', { low: bench.step('low') }));
+  const record = JSON.parse(readFileSync(path.join(bench.folder, 'steps', key.slice(0, 2), `${key.slice(2)}.json`), 'utf8'));
+  t.like(record, { format: 1, step: 'top', key, parts: { task: 'test', version: 1, options: { name: 'top' } } });
+  t.regex(record.parts.inputs.low, /^blob [0-9a-f]{64}$/);
+});
+
+test('a record that cannot be read is a miss', async (t) => {
+  const bench = new Bench(t, echo);
+  const step = bench.step('one');
+  const { key } = await bench.engine().realise(step);
+  writeFileSync(path.join(bench.folder, 'steps', key.slice(0, 2), `${key.slice(2)}.json`), '{"format":1,');
+  t.false((await bench.engine().realise(step)).cached);
+});
+
+test('the first failure stops what runs, and nothing of it is kept', async (t) => {
+  const bench = new Bench(t, async (context, name) => {
+    if (name === 'bad') throw new Error('bad step');
+    await new Promise((_, reject) => context.signal.addEventListener('abort', () => reject(context.signal.reason)));
+    return 'never';
+  });
+  const engine = bench.engine();
+  const error = await t.throwsAsync(engine.realise(bench.step('top', { slow: bench.step('slow'), bad: bench.step('bad') })));
+  await engine.settle();
+  t.is(error?.message, 'bad step');
+  t.deepEqual(bench.events.filter(({ type }) => type === 'step-failed').map((event) => 'step' in event && event.step), ['bad']);
+  t.throws(() => readdirSync(path.join(bench.folder, 'steps')), { code: 'ENOENT' });
+});
+
+test('pools bound what runs at once, and waiting holds no slot', async (t) => {
+  let running = 0;
+  let most = 0;
+  const bench = new Bench(t, async (_, name) => {
+    most = Math.max(most, ++running);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    running--;
+    return name;
+  });
+  // A chain longer than the pool, beside many leaves: a slot held while waiting would never come free.
+  let chain = bench.step('c0');
+  for (let n = 1; n < 10; n++) chain = bench.step(`c${n}`, { before: chain });
+  const leaves = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`l${n}`, bench.step(`l${n}`)]));
+  await bench.engine().realise(bench.step('top', { ...leaves, chain }));
+  t.is(most, 2);
+  t.is(bench.ran.length, 31);
+});
+
+test('scratch directories are gone when the step is over, however it ended', async (t) => {
+  const bench = new Bench(t, async (context, name) => {
+    writeFileSync(path.join(await context.scratch(), 'file'), name);
+    if (name === 'bad') throw new Error('no');
+    return name;
+  });
+  await bench.engine().realise(bench.step('good'));
+  await t.throwsAsync(bench.engine().realise(bench.step('bad')));
+  t.deepEqual(readdirSync(path.join(bench.folder, 'scratch')), []);
+});

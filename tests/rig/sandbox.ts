@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { packageRoot } from '../../host/paths.ts';
+
+/** What a run of the real command line gave. */
+export interface Result {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The events, of a run with --json. */
+  readonly events: Record<string, unknown>[];
+}
+
+export interface RunSettings {
+  readonly env?: Record<string, string | undefined>;
+  readonly cwd?: string;
+  /** Called with each piece of output; may send signals. */
+  readonly watch?: (text: string, pid: number) => void;
+}
+
+/** A temporary project with a cache of its own, and the real command line in it. */
+export class Sandbox {
+  readonly folder: string;
+  readonly cache: string;
+
+  constructor(t: ExecutionContext<unknown>, name = 'project') {
+    const base = mkdtempSync(path.join(os.tmpdir(), 'smol-test-'));
+    this.folder = path.join(base, name);
+    this.cache = path.join(base, 'cache');
+    mkdirSync(this.folder);
+    t.teardown(() => rmSync(base, { recursive: true, force: true }));
+  }
+
+  path(...parts: string[]): string {
+    return path.join(this.folder, ...parts);
+  }
+
+  write(name: string, content: string | Uint8Array, mode?: number): string {
+    const file = this.path(name);
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, content);
+    if (mode !== undefined) chmodSync(file, mode);
+    return file;
+  }
+
+  read(name: string): string {
+    return readFileSync(this.path(name), 'utf8');
+  }
+
+  /** Runs smol as a user's shell would, without this process's own settings for it. */
+  smol(args: readonly string[], settings: RunSettings = {}): Promise<Result> {
+    return runProgram([process.execPath, path.join(packageRoot(), 'build', 'smol', 'main.js'), ...args], {
+      cwd: settings.cwd ?? this.folder,
+      watch: settings.watch,
+      env: { ...cleanEnvironment(), SMOL_CACHE: this.cache, ...settings.env },
+    });
+  }
+
+  /** Where problems are looked at, without what differs from run to run. */
+  told(result: Result): string {
+    return result.stderr
+      .split('\n')
+      .filter((line) => !/^[✓✗] /.test(line))
+      .join('\n')
+      .replaceAll(this.folder, '<project>')
+      .replaceAll(this.cache, '<cache>')
+      .trim();
+  }
+}
+
+export function cleanEnvironment(): Record<string, string | undefined> {
+  const { SMOL_INSTALL: _, SMOL_CACHE: __, NODE_EXTRA_CA_CERTS: ___, ...rest } = process.env;
+  return { ...rest, NO_COLOR: '1' };
+}
+
+export function runProgram(
+  [program = '', ...args]: readonly string[],
+  { cwd, env, watch }: { cwd: string; env: Record<string, string | undefined>; watch?: RunSettings['watch'] | undefined },
+): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+      watch?.(text, child.pid!);
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+      watch?.(text, child.pid!);
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout, stderr, events: eventsOf(stdout) }));
+  });
+}
+
+function eventsOf(stdout: string): Record<string, unknown>[] {
+  return stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{"type":'))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+/** The steps that a --json run really did, without the name of the target. */
+export function ranSteps(result: Result): string[] {
+  return result.events
+    .filter((event) => event['type'] === 'step-finished' && event['cached'] === false)
+    .map((event) => String(event['step']))
+    .sort();
+}

@@ -1,5 +1,4 @@
 import { createHash, hash as hashOf } from 'node:crypto';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -7,6 +6,7 @@ import { parseTree, serialiseTree } from '../formats/tree.ts';
 import { asProblem, makeDirectory, pieces, sha256, signature } from '../host/files.ts';
 import type { Blob, Digest, Entry, FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
 import { type BlobStore, CorruptBlob } from '../model/step.ts';
+import { takeIn } from './intake.ts';
 
 /** How much of a blob is read at once when many small files lie in it. */
 const WINDOW = 4 * 1024 * 1024;
@@ -47,34 +47,11 @@ export class Store implements BlobStore {
   }
 
   async putChunks(chunks: AsyncIterable<Buffer>, tap?: (chunk: Buffer) => Promise<void>): Promise<Blob> {
-    const { put } = await import('cacache');
     await makeDirectory(this.#folder);
-    let target: ReturnType<typeof put.stream> | undefined;
-    let failed: unknown;
-    let integrity: Promise<unknown[]> | undefined;
-    let size = 0;
     try {
-      for await (const chunk of chunks) {
-        await tap?.(chunk);
-        if (target === undefined) {
-          target = put.stream(this.#folder, 'smol', { algorithms: ['sha256'] });
-          integrity = once(target, 'integrity');
-          // Its rejection is also thrown by the await below.
-          integrity.catch((error: unknown) => {
-            failed = error;
-          });
-        }
-        size += chunk.length;
-        if (!target.write(chunk) && failed === undefined) await Promise.race([once(target, 'drain'), integrity]);
-        if (failed !== undefined) throw failed;
-      }
-      if (target === undefined) return await this.putBytes(new Uint8Array());
-      target.end();
-      const [value] = (await integrity!) as [string];
-      const digest = Buffer.from(String(value).replace(/^sha256-/, ''), 'base64').toString('hex');
-      return { kind: 'blob', digest, size };
+      const taken = await takeIn(this.#folder, chunks, tap);
+      return taken === undefined ? await this.putBytes(new Uint8Array()) : { kind: 'blob', ...taken };
     } catch (error) {
-      target?.emit('error', error);
       throw asProblem(error, this.#folder);
     }
   }

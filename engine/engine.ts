@@ -4,6 +4,7 @@ import type { KeyRecord, Records } from '../cache/records.ts';
 import type { Artifact, Digest } from '../model/artifact.ts';
 import type { Emit } from '../model/event.ts';
 import type { Json } from '../model/json.ts';
+import { unreliableCache } from '../model/problems.ts';
 import { type BlobStore, CorruptBlob, type Pool, type Step, type StepContext } from '../model/step.ts';
 import { FORMAT, keyOf } from './key.ts';
 import type { Publications } from './publications.ts';
@@ -40,7 +41,7 @@ interface Keyed {
   readonly identity: Json | undefined;
 }
 
-/** How often a step is tried again when the cache turns out to be damaged under it. */
+/** How often one blob may turn out to be damaged before the disk itself is the suspect. */
 const HEALINGS = 3;
 
 /**
@@ -55,6 +56,7 @@ export class Engine {
   readonly #limits: Readonly<Record<Pool, LimitFunction>>;
   readonly #steps = new Map<string, { step: Step; outcome: Promise<Outcome & { keyed: Keyed }> }>();
   readonly #provided = new Map<string, Promise<Artifact>>();
+  readonly #healed = new Map<Digest, number>();
   ran = 0;
   cached = 0;
 
@@ -155,12 +157,15 @@ export class Engine {
   /** Runs a step, makes its inputs again if the store has lost them, and records what came out. */
   async #run(keyed: Keyed): Promise<Artifact> {
     const { step } = keyed;
-    for (let healed = 0; ; healed++) {
+    for (;;) {
       try {
         await Promise.all(Object.values(step.inputs).map((input) => this.provide(input)));
         return await this.#holding(step.task.pool, step, (context) => this.#perform(keyed, context));
       } catch (error) {
-        if (!(error instanceof CorruptBlob) || healed === HEALINGS) throw error;
+        if (!(error instanceof CorruptBlob)) throw error;
+        const times = (this.#healed.get(error.digest) ?? 0) + 1;
+        if (times > HEALINGS) throw unreliableCache(error.message);
+        this.#healed.set(error.digest, times);
         this.#workshop.emit({ type: 'step-healed', step: step.name, blob: error.digest });
         this.#provided.clear();
       }

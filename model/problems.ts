@@ -316,6 +316,14 @@ export const diskFull = (where: string) =>
     fix: 'free some room, or set SMOL_CACHE to a directory on another disk; what was complete is kept',
   });
 
+export const unreliableCache = (detail: string) =>
+  new Problem({
+    code: 'unreliable-cache',
+    kind: 'environment',
+    message: `${detail} again and again, each time right after it was made`,
+    fix: 'something else changes the cache, or its disk fails: set SMOL_CACHE to a directory on another disk',
+  });
+
 export const noAccess = (where: string, detail: string) =>
   new Problem({
     code: 'no-access',

@@ -2,6 +2,7 @@ import type { Arch } from '../model/arch.ts';
 import type { Step } from '../model/step.ts';
 import type { Furnishings } from '../tasks/furnish.ts';
 import { makedevStep } from '../tasks/makedev.ts';
+import { mtreeStep } from '../tasks/mtree.ts';
 import type { Target } from './target.ts';
 
 /** What differs between operating systems, as data: what every image of one holds, and how its boot reads on the console. */
@@ -23,7 +24,10 @@ export const GUESTS: Readonly<Record<Target['guest'], Guest>> = {
       directories: ['/sbin', '/bin', '/dev', '/etc/include', '/var/qemufwcfg'],
       files: { '/etc/fstab': `NAME=${target.partition} / ext2fs ${target.readOnly ? 'ro' : 'rw'},noatime 1 1\n` },
     }),
-    adapt: (target, sets) => [{ label: "NetBSD's device script", tree: makedevStep(target.name, sets) }],
+    adapt: (target, sets) => [
+      { label: "the sets' manifests", tree: mtreeStep(target.name, sets) },
+      { label: "NetBSD's device script", tree: makedevStep(target.name, sets) },
+    ],
     console: (_arch, viocon) => `console=${viocon ? 'viocon' : 'com'}`,
     root: (partition) => `root=NAME=${partition}`,
     userland: /root file system type: \S+\r?\n(?:kern\.module\.path=.*\r?\n)?/,

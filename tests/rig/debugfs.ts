@@ -103,3 +103,15 @@ export function checkImage(image: string): string {
 function toolsEnvironment(): NodeJS.ProcessEnv {
   return { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` };
 }
+
+/** The texts of files in an image. */
+export function textsOf(image: string, names: readonly string[]): string[] {
+  return names.map((name) =>
+    execFileSync('debugfs', ['-R', `cat "/${name}"`, `${image}?offset=${OFFSET}`], {
+      encoding: 'utf8',
+      maxBuffer: 2 ** 28,
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: toolsEnvironment(),
+    }),
+  );
+}

@@ -53,6 +53,7 @@ export class Mirror {
     this.serve('/assets/netbsd-SMOL', kernel);
     this.serve('/assets/netbsd-SMOL.sha256', `${sha256(kernel)}  netbsd-SMOL\n`);
     this.serve('/assets/netbsd-SMOL386', kernel);
+    this.serve('/assets/netbsd-SMOL386.sha256', `${sha256(kernel)}\n`);
     const { gzipSync } = await import('node:zlib');
     const packed = gzipSync(kernel);
     this.serve(`${daily}/evbarm-aarch64/binary/kernel/netbsd-GENERIC64.img.gz`, packed);

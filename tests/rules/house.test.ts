@@ -22,7 +22,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   got: 'host/http.ts',
   'proxy-agent': 'host/http.ts',
   'tar-stream': 'formats/tar.ts',
-  cacache: 'cache/store.ts',
+  cacache: 'cache/',
   yaml: 'manifest/',
   ajv: 'manifest/validate.ts',
   'p-limit': 'engine/engine.ts',
@@ -98,7 +98,7 @@ test('a package has one owner', (t) => {
 });
 
 test('only report/ and cli/ write to the terminal', (t) => {
-  const wrong = sources.filter(({ file, text }) => !/^(report|cli)\//.test(file) && /\bconsole\.(log|error|warn|info|debug)|process\.std(out|err)/.test(text));
+  const wrong = sources.filter(({ file, text }) => !/^(report|cli)\//.test(file) && /\bconsole\.(log|error|warn|info|debug)\(|process\.std(out|err)/.test(text));
   t.deepEqual(wrong.map(({ file }) => file), []);
 });
 

@@ -1,0 +1,48 @@
+import { parseMtree } from '../formats/mtree.ts';
+import { byPath, isFile } from '../formats/tree.ts';
+import type { DirectoryEntry, Tree, TreeArtifact } from '../model/artifact.ts';
+import type { Step, StepContext, Task } from '../model/step.ts';
+import { contentsOf } from './kernel.ts';
+
+/**
+ * The directories that sets leave out of their archives but describe in their manifests, etc/mtree/set.*: without them
+ * /var/games would belong to root, and /var/cron/tabs be open to all. Owners are names there; the numbers are in the
+ * sets' own passwd and group files.
+ */
+export const mtree: Task = {
+  kind: 'mtree',
+  version: 1,
+  summary: 'directories as the manifests of NetBSD\'s sets describe them',
+  pool: 'cpu',
+  async run(context: StepContext) {
+    const tree = await context.store.readTree(context.inputs['tree'] as TreeArtifact);
+    const users = await numbers(context, tree, 'etc/master.passwd', 'root');
+    const groups = await numbers(context, tree, 'etc/group', 'wheel');
+    const known = new Map(tree.map((entry) => [entry.path, entry]));
+    const directories = new Map<string, DirectoryEntry>();
+    for (const manifest of tree.filter(isFile).filter(({ path }) => /^etc\/mtree\/set\.[^/]+$/.test(path))) {
+      for (const { path, type, mode, user, group } of parseMtree((await contentsOf(context, manifest)).toString())) {
+        if (type !== 'dir' || (known.get(path)?.type ?? 'directory') !== 'directory') continue;
+        const [uid, gid] = [users.get(user ?? 'root'), groups.get(group ?? 'wheel')];
+        if (uid === undefined || gid === undefined) {
+          context.log(`/${path} belongs to ${user}:${group}, whom no set knows`);
+          continue;
+        }
+        directories.set(path, { path, type: 'directory', mode: mode ?? 0o755, uid, gid, mtime: known.get(path)?.mtime ?? manifest.mtime });
+      }
+    }
+    return context.store.putTree([...directories.values()].sort(byPath));
+  },
+};
+
+export function mtreeStep(target: string, tree: Step): Step {
+  return { name: `mtree ${target}`, task: mtree, options: {}, inputs: { tree } };
+}
+
+/** Names and their numbers: the first and third field of passwd(5) and group(5). Whoever has number 0 is always known. */
+async function numbers(context: StepContext, tree: Tree, path: string, zero: string): Promise<Map<string, number>> {
+  const file = tree.filter(isFile).find((entry) => entry.path === path);
+  const lines = file === undefined ? [] : (await contentsOf(context, file)).toString().split('\n');
+  const rows = lines.map((line) => line.split(':')).filter((fields) => fields.length > 2);
+  return new Map([[zero, 0], ...rows.map(([name, , number]): [string, number] => [name!, Number(number)])]);
+}

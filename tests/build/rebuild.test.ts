@@ -1,0 +1,159 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { packageRoot } from '../../host/paths.ts';
+import { sha256 } from '../../host/files.ts';
+import { Mirror } from '../rig/mirror.ts';
+import { cleanEnvironment, ranSteps, runProgram, Sandbox } from '../rig/sandbox.ts';
+
+/** A project with a rescue service of its own to change. */
+async function project(t: Parameters<typeof Mirror.start>[0], name = 'project') {
+  const mirror = await Mirror.start(t);
+  const box = new Sandbox(t, name);
+  box.write('smol.config.yaml', await mirror.serveNetbsd());
+  cpSync(path.join(packageRoot(), 'services/rescue'), box.path('services/rescue'), { recursive: true });
+  const build = (...more: string[]) => box.smol(['build', 'rescue', '--arch', 'i386', '--json', ...more]);
+  return { mirror, box, build, image: box.path('images/rescue-i386.img') };
+}
+
+test('a second build does nothing, and after a change only what the change deserves is done', async (t) => {
+  const { mirror, box, build } = await project(t);
+  const first = await build();
+  t.is(first.code, 0, first.stdout);
+  t.is(ranSteps(first).length, 15);
+  const requests = mirror.requests.length;
+
+  t.deepEqual(ranSteps(await build()), []);
+  t.is(mirror.requests.length, requests);
+
+  box.write('services/rescue/etc/rc', `${box.read('services/rescue/etc/rc')}# a line\n`);
+  t.deepEqual(ranSteps(await build()), ['compose rescue-i386', 'image rescue-i386', 'overlay services/rescue/etc']);
+
+  // Back to what it was: all is known.
+  box.write('services/rescue/etc/rc', box.read('services/rescue/etc/rc').replace('# a line\n', ''));
+  t.deepEqual(ranSteps(await build()), ['image rescue-i386']);
+
+  // A change that changes nothing: same content, new time and umask.
+  box.write('services/rescue/etc/rc', box.read('services/rescue/etc/rc'));
+  chmodSync(box.path('services/rescue/etc/rc'), 0o775);
+  t.deepEqual(ranSteps(await build()), []);
+  box.write('services/rescue/service.yaml', `# a comment\n${box.read('services/rescue/service.yaml')}`);
+  t.deepEqual(ranSteps(await build()), []);
+});
+
+test('an image that was touched or removed is made again, the same', async (t) => {
+  const { build, image } = await project(t);
+  await build();
+  const digest = sha256(readFileSync(image));
+  for (const harm of [() => rmSync(image), () => writeFileSync(image, 'short'), () => writeFileSync(image, Buffer.alloc(20 * 1024 ** 2))]) {
+    harm();
+    t.deepEqual(ranSteps(await build()), ['image rescue-i386']);
+    t.is(sha256(readFileSync(image)), digest);
+  }
+});
+
+test('an image has holes where it is empty', async (t) => {
+  const { build, image } = await project(t);
+  await build();
+  const { size, blocks } = statSync(image);
+  t.is(size, 20 * 1024 ** 2);
+  t.true(blocks * 512 < 2 * 1024 ** 2, `${blocks * 512} bytes on the disk`);
+});
+
+test('the cache may be deleted, and any byte of it may be damaged', async (t) => {
+  const { box, build, image } = await project(t);
+  await build();
+  const digest = sha256(readFileSync(image));
+  rmSync(box.cache, { recursive: true });
+  t.is((await build()).code, 0);
+  t.is(sha256(readFileSync(image)), digest);
+
+  const blobs = path.join(box.cache, 'blobs/content-v2');
+  for (const name of readdirSync(blobs, { recursive: true, encoding: 'utf8' })) {
+    const file = path.join(blobs, name);
+    if (!statSync(file).isFile()) continue;
+    const bytes = readFileSync(file);
+    if (bytes.length === 0) continue;
+    bytes[Math.floor(bytes.length / 2)]! ^= 0x20;
+    writeFileSync(file, bytes);
+  }
+  rmSync(image);
+  const healed = await build();
+  t.is(healed.code, 0, healed.stdout);
+  t.is(sha256(readFileSync(image)), digest);
+});
+
+test('the same bytes in another directory, on another day, for another user with another umask', async (t) => {
+  const one = await project(t);
+  const two = await project(t, 'another project, elsewhere');
+  t.is((await one.build()).code, 0);
+
+  const later = two.box.write('later.mjs', `
+    const real = Date.now; const shift = 2 * 86400e3;
+    Date.now = () => real() + shift;
+    globalThis.Date = class extends Date { constructor(...a) { a.length ? super(...a) : super(real() + shift); } };
+  `);
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot) execFileSync('chown', ['-R', '65534:65534', path.dirname(two.box.folder)]);
+  chmodSync(path.dirname(two.box.folder), 0o755);
+  const smol = ['node', path.join(packageRoot(), 'build/smol/main.js'), 'build', 'rescue', '--arch', 'i386'];
+  const user = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
+  const result = await runProgram([...user, 'sh', '-c', 'umask 077; exec "$@"', 'sh', ...smol], {
+    cwd: two.box.folder,
+    env: { ...cleanEnvironment(), SMOL_CACHE: two.box.cache, HOME: two.box.folder, NODE_OPTIONS: `--import="${later.replaceAll(' ', '%20')}"`, TZ: 'Asia/Tokyo', LC_ALL: 'C' },
+  });
+  t.is(result.code, 0, result.stderr);
+  t.is(sha256(readFileSync(two.image)), sha256(readFileSync(one.image)));
+  if (isRoot) t.is(statSync(two.image).uid, 65534);
+});
+
+test('several services are one graph, whose common steps are done once', async (t) => {
+  const { box } = await project(t);
+  box.write('services/other/service.yaml', 'description: x\nsets: [rescue, etc]\nsize: 20M\n');
+  box.write('services/other/etc/rc', '#!/bin/sh\n');
+  const result = await box.smol(['build', 'rescue', 'other', '--arch', 'i386', '--json']);
+  t.is(result.code, 0, result.stdout);
+  const steps = ranSteps(result);
+  t.is(steps.filter((step) => step.startsWith('unpack')).length, 2);
+  t.is(steps.filter((step) => step.startsWith('image')).length, 2);
+});
+
+test('two builds at once do not harm each other', async (t) => {
+  const { box, build, image } = await project(t);
+  const results = await Promise.all([build(), build(), build()]);
+  t.deepEqual(results.map(({ code }) => code), [0, 0, 0]);
+  const digest = sha256(readFileSync(image));
+  rmSync(image);
+  await build();
+  t.is(sha256(readFileSync(image)), digest);
+  t.is([...box.read('smol.lock.yaml').matchAll(/sha256/g)].length, 3);
+});
+
+test('an interrupt ends a build at once, with nothing half done', async (t) => {
+  const { mirror, box } = await project(t);
+  mirror.serve('/pub/NetBSD-daily/netbsd-11/latest/i386/binary/sets/etc.tgz', (_, response) => {
+    response.writeHead(200, { 'content-length': 10_000_000 }).write('\x1f\x8b\x08');
+  });
+  let sent = false;
+  const result = await box.smol(['build', 'rescue', '--arch', 'i386'], {
+    watch: (text, pid) => {
+      if (sent || !text.includes('unpack')) return;
+      sent = true;
+      process.kill(pid, 'SIGINT');
+    },
+  });
+  t.true(sent);
+  t.is(result.code, 130);
+  t.false(existsSync(box.path('images/rescue-i386.img')));
+  t.deepEqual(readdirSync(path.join(box.cache, 'scratch')), []);
+});
+
+test('what a killed build left behind is swept by the next', async (t) => {
+  const { box, build } = await project(t);
+  mkdirSync(path.join(box.cache, 'scratch/.smol-scratch-999999999-abcdef'), { recursive: true });
+  mkdirSync(box.path('images/.smol-scratch-999999998-abcdef'), { recursive: true });
+  await build();
+  t.deepEqual(readdirSync(path.join(box.cache, 'scratch')), []);
+  t.deepEqual(readdirSync(box.path('images')), ['rescue-i386.img']);
+});

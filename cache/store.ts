@@ -81,10 +81,7 @@ export class Store implements BlobStore {
     return file;
   }
 
-  async *readEntries(
-    entries: readonly Entry[],
-    signal: AbortSignal,
-  ): AsyncGenerator<{ entry: Entry; piece: Buffer }> {
+  async *readEntries(entries: readonly Entry[], signal: AbortSignal): AsyncGenerator<{ entry: Entry; piece: Buffer }> {
     await using windows = new Windows((digest) => this.#path(digest));
     for (const entry of entries) {
       if (entry.type !== 'file' || entry.content.size === 0) continue;
@@ -107,9 +104,11 @@ export class Store implements BlobStore {
     const { blob, offset, size, digest } = entry.content;
     const hash = createHash('sha256');
     for (let done = 0; done < size; done += WINDOW) {
-      const piece = await windows.read(blob, offset + done, Math.min(WINDOW, size - done)).catch(async (error: Error) => {
-        throw await damaged(`cannot be read: ${error.message}`);
-      });
+      const piece = await windows
+        .read(blob, offset + done, Math.min(WINDOW, size - done))
+        .catch(async (error: Error) => {
+          throw await damaged(`cannot be read: ${error.message}`);
+        });
       hash.update(piece);
       if (done + WINDOW >= size && hash.digest('hex') !== digest) throw await damaged(`is damaged in ${entry.path}`);
       yield { entry: entry as Entry, piece };

@@ -46,7 +46,7 @@ export function program(context: Context): Command {
     .command('build')
     .description('make the images of services')
     .argument('<service...>', 'their names')
-    .option('-a, --arch <arch>', 'amd64, i386 or evbarm-aarch64; by default the host\'s')
+    .option('-a, --arch <arch>', "amd64, i386 or evbarm-aarch64; by default the host's")
     .option('--json', 'print events as JSON, one a line')
     .action(async (services: string[], options: { arch?: string; json?: boolean }) => {
       context.useJson(options.json ?? false);
@@ -58,15 +58,19 @@ export function program(context: Context): Command {
     .command('run')
     .description('build a service, boot it and wait until it answers; ^C stops it')
     .argument('<service>', 'its name')
-    .option('-a, --arch <arch>', 'amd64, i386 or evbarm-aarch64; by default the host\'s')
+    .option('-a, --arch <arch>', "amd64, i386 or evbarm-aarch64; by default the host's")
     .option('-d, --detach', 'leave the VM running when the service answers')
-    .option('-n, --name <name>', 'name of the VM; by default the service\'s')
+    .option('-n, --name <name>', "name of the VM; by default the service's")
     .option('-m, --memory <size>', 'memory, such as 256M', checkedBy(/^[1-9]\d*[MG]$/, 'a size such as 256M'))
     .option('-c, --cpus <n>', 'virtual processors', checkedBy(/^[1-9]\d?$/, 'a number from 1 to 99'))
-    .option('-p, --port <forward>', '[address:]host:guest[/udp] instead of the service\'s; may be repeated', forward)
-    .option('--append <words>', 'words to add to the kernel\'s command line')
+    .option('-p, --port <forward>', "[address:]host:guest[/udp] instead of the service's; may be repeated", forward)
+    .option('--append <words>', "words to add to the kernel's command line")
     .option('--share <directory>', 'a directory for the guest, by 9p')
-    .option('--timeout <seconds>', 'how long the service may take to answer', checkedBy(/^[1-9]\d*$/, 'a number of seconds'))
+    .option(
+      '--timeout <seconds>',
+      'how long the service may take to answer',
+      checkedBy(/^[1-9]\d*$/, 'a number of seconds'),
+    )
     .option('--direct', 'let the guest write to the image itself, not to a disk that is gone when it stops')
     .option('--json', 'print events as JSON, one a line')
     .action(async (service: string, options: RunFlags) => {
@@ -102,7 +106,8 @@ export function program(context: Context): Command {
     .argument('[name...]', 'their names')
     .option('--all', 'all of this project')
     .action(async (names: string[], options: { all?: boolean }) => {
-      if (names.length === 0 && !options.all) throw usage('which VM is to be stopped?', 'give its name, or --all; `smol ps` lists them');
+      if (names.length === 0 && !options.all)
+        throw usage('which VM is to be stopped?', 'give its name, or --all; `smol ps` lists them');
       const { stop } = await import('../commands/machines.ts');
       await stop(caller, names, options.all ?? false);
     });

@@ -7,7 +7,14 @@ import type { VmRecord } from '../vm/registry.ts';
 /** Results as text in columns. */
 function columns(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, n) => Math.max(...rows.map((row) => row[n]!.length)));
-  return rows.map((row) => row.map((cell, n) => cell.padEnd(widths[n]!)).join('  ').trimEnd()).join('\n');
+  return rows
+    .map((row) =>
+      row
+        .map((cell, n) => cell.padEnd(widths[n]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 export function vmTable(running: readonly VmRecord[]): string {
@@ -24,7 +31,10 @@ export function vmTable(running: readonly VmRecord[]): string {
 }
 
 export function serviceTable(services: readonly ListedService[]): string {
-  return columns([['SERVICE', 'FROM', 'DESCRIPTION'], ...services.map(({ name, origin, description }) => [name, origin, description])]);
+  return columns([
+    ['SERVICE', 'FROM', 'DESCRIPTION'],
+    ...services.map(({ name, origin, description }) => [name, origin, description]),
+  ]);
 }
 
 export function moveList(moves: readonly Move[]): string {
@@ -42,6 +52,9 @@ const MARKS = { ok: '✓', limited: '!', lacks: '✗' } as const;
 
 export function findingList(findings: readonly Finding[]): string {
   return findings
-    .map(({ what, state, detail, fix }) => `${MARKS[state]} ${what}: ${detail}${fix === undefined ? '' : `\n    fix: ${fix}`}`)
+    .map(
+      ({ what, state, detail, fix }) =>
+        `${MARKS[state]} ${what}: ${detail}${fix === undefined ? '' : `\n    fix: ${fix}`}`,
+    )
     .join('\n');
 }

@@ -1,7 +1,7 @@
 import type { Outcome } from '../engine/engine.ts';
 import type { Digest } from '../model/artifact.ts';
-import { chooseArch, resolveTarget, type Target } from '../plan/target.ts';
 import { goalsOf, graphOf, stepsOf } from '../plan/graph.ts';
+import { chooseArch, resolveTarget, type Target } from '../plan/target.ts';
 import { type Caller, openSession, type Session } from './session.ts';
 
 export interface BuildOptions {
@@ -31,7 +31,11 @@ export async function build(caller: Caller, options: BuildOptions): Promise<Buil
 }
 
 /** Builds targets in one graph, whose common steps are done once. */
-export async function buildTargets(session: Session, targets: readonly Target[], { emit }: Pick<Caller, 'emit'>): Promise<Built[]> {
+export async function buildTargets(
+  session: Session,
+  targets: readonly Target[],
+  { emit }: Pick<Caller, 'emit'>,
+): Promise<Built[]> {
   const graphs = targets.map((target) => graphOf(target, session.project, session.surroundings));
   const steps = stepsOf(graphs.flatMap(goalsOf));
   const started = performance.now();

@@ -54,12 +54,17 @@ async function emulator(arch: Arch): Promise<Finding> {
   const { accelerator, reason } = await chooseAccelerator(arch, cacheRoot());
   const detail = `QEMU ${version}, ${accelerator}`;
   if (reason === undefined) return { what: `run ${arch}`, state: 'ok', detail };
-  return { what: `run ${arch}`, state: 'limited', detail: `${detail}; no hardware acceleration: ${reason}`, fix: accelerationFix(reason) };
+  return {
+    what: `run ${arch}`,
+    state: 'limited',
+    detail: `${detail}; no hardware acceleration: ${reason}`,
+    fix: accelerationFix(reason),
+  };
 }
 
 function accelerationFix(reason: string): string {
   return reason.includes('group')
-    ? `sudo usermod -aG kvm ${process.env['USER'] ?? '$USER'}, then log in again`
+    ? `sudo usermod -aG kvm ${process.env.USER ?? '$USER'}, then log in again`
     : 'nothing to do unless you want speed: use a host whose virtualisation works';
 }
 

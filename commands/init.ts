@@ -46,7 +46,9 @@ echo "${service} is up"
 /** Starts a project in a folder. Overwrites nothing: throws `exists` before anything is written. */
 export async function init({ folder }: Pick<Caller, 'folder'>, service: string): Promise<string[]> {
   if (!/^[a-z][a-z0-9_-]*$/.test(service)) throw badServiceName(service);
-  const wanted = Object.entries(files(service)).filter(([name]) => name !== '.gitignore' || !existsSync(path.join(folder, name)));
+  const wanted = Object.entries(files(service)).filter(
+    ([name]) => name !== '.gitignore' || !existsSync(path.join(folder, name)),
+  );
   for (const [name] of wanted) {
     if (existsSync(path.join(folder, name))) throw fileExists(name);
   }

@@ -14,7 +14,11 @@ export async function listServices({ folder }: Caller): Promise<ListedService[]>
   return Promise.all(
     project.services().map(async (name): Promise<ListedService> => {
       const { folder: at, manifest } = await project.service(name);
-      return { name, description: manifest.value.description, origin: at.startsWith(project.root) ? 'project' : 'smol' };
+      return {
+        name,
+        description: manifest.value.description,
+        origin: at.startsWith(project.root) ? 'project' : 'smol',
+      };
     }),
   );
 }

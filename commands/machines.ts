@@ -17,7 +17,11 @@ export async function stop({ folder, emit }: Caller, names: readonly string[], a
     ? running
     : names.map((name) => {
         const found = running.find((vm) => vm.name === name);
-        if (found === undefined) throw noSuchVm(name, running.map((vm) => vm.name));
+        if (found === undefined)
+          throw noSuchVm(
+            name,
+            running.map((vm) => vm.name),
+          );
         return found;
       });
   await Promise.all(

@@ -59,17 +59,30 @@ async function assertStartable(registry: Registry, name: string, forwards: reado
   if (same !== undefined) throw problems.vmRunning(name, same.pid);
   for (const { protocol, address, host } of forwards) {
     if (await isFree(protocol, address, host)) continue;
-    const other = running.find((vm) => vm.forwards.some((forward) => forward.host === host && forward.protocol === protocol));
+    const other = running.find((vm) =>
+      vm.forwards.some((forward) => forward.host === host && forward.protocol === protocol),
+    );
     throw problems.portBusy(address, host, other?.name);
   }
 }
 
-async function boot(caller: Caller, session: Session, registry: Registry, built: Built, name: string, options: RunOptions): Promise<VmRecord> {
+async function boot(
+  caller: Caller,
+  session: Session,
+  registry: Registry,
+  built: Built,
+  name: string,
+  options: RunOptions,
+): Promise<VmRecord> {
   const { target } = built;
   const { emit, signal } = caller;
   const guest = GUESTS[target.guest];
   const { accelerator, reason } = await chooseAccelerator(target.arch, cacheRoot());
-  if (reason !== undefined) emit({ type: 'notice', text: `no hardware acceleration (${reason}): QEMU emulates the processor, which is slower` });
+  if (reason !== undefined)
+    emit({
+      type: 'notice',
+      text: `no hardware acceleration (${reason}): QEMU emulates the processor, which is slower`,
+    });
 
   const folder = registry.folder(name);
   mkdirSync(folder, { recursive: true });
@@ -79,12 +92,19 @@ async function boot(caller: Caller, session: Session, registry: Registry, built:
   const image = built.image.artifact.size;
   const disk = options.direct
     ? ({ file: target.image, format: 'raw', serial: target.partition.slice(0, 20) } as const)
-    : ({ file: await makeOverlay(target.image, image, folder), format: 'qcow2', serial: target.partition.slice(0, 20) } as const);
+    : ({
+        file: await makeOverlay(target.image, image, folder),
+        format: 'qcow2',
+        serial: target.partition.slice(0, 20),
+      } as const);
   const { store } = session.workshop;
   const machine = machineOf(target, options, {
     name,
     accelerator,
-    kernel: { file: await store.verifiedFile(built.kernel), bytes: await readFile(await store.verifiedFile(built.kernel)) },
+    kernel: {
+      file: await store.verifiedFile(built.kernel),
+      bytes: await readFile(await store.verifiedFile(built.kernel)),
+    },
     initrd: built.initrd && (await store.verifiedFile(built.initrd)),
     disk,
     runtime,
@@ -135,45 +155,65 @@ async function boot(caller: Caller, session: Session, registry: Registry, built:
 }
 
 /** Settles when the service answers or the signal is aborted; throws how the guest failed. */
-async function untilReady(vm: RunningVm, target: Target, forwards: readonly Forward[], wished: number | undefined, signal: AbortSignal): Promise<void> {
+async function untilReady(
+  vm: RunningVm,
+  target: Target,
+  forwards: readonly Forward[],
+  wished: number | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   const guest = GUESTS[target.guest];
   const { ready } = target.run;
   const seconds = wished ?? ready?.timeout ?? READY_SECONDS;
   const over = new AbortController();
-  const stop = AbortSignal.any([signal, over.signal, AbortSignal.timeout(seconds * 1000)]);
+  const stop = AbortSignal.any([signal, over.signal]);
+  const timer = setTimeout(() => over.abort(), seconds * 1000);
   const forward = forwards.find(({ protocol, guest: port }) => protocol === 'tcp' && (ready?.port ?? port) === port);
   const url = forward && ready?.http && `http://${forward.address}:${forward.host}${ready.http}`;
-  const what = url ?? (forward ? `on port ${forward.host}` : 'by starting its first program');
+  const words = ready?.console;
+  const what =
+    url ??
+    (words ? `with "${words}" on its console` : forward ? `on port ${forward.host}` : 'by starting its first program');
 
   const answered = async () => {
     if (url) await untilHttp(url, stop);
+    else if (words !== undefined) await untilConsole(vm, () => new RegExp(words, 'm').test(vm.tail(1000)), stop);
     else if (forward) await untilTcp(forward, stop);
-    else await untilUserland(vm, stop);
+    else await untilConsole(vm, () => vm.clocks.userland !== undefined, stop);
+  };
+  const panic = () => {
+    const line = guest.panic.exec(vm.tail(200))?.[0].trim();
+    return line && problems.guestPanicked(vm.name, line, vm.around(line));
   };
   const panicked = new Promise<never>((_, reject) => {
     vm.on('console', () => {
-      const line = guest.panic.exec(vm.tail(200))?.[0];
       // What follows the line is part of the story: a moment for it to arrive.
-      if (line !== undefined) setTimeout(() => reject(problems.guestPanicked(vm.name, line.trim(), vm.tail())), 200);
+      if (panic()) setTimeout(() => reject(panic()), 200);
     });
   });
   const ended = vm.ended.then((how) => {
-    const line = guest.panic.exec(vm.tail(200))?.[0];
-    if (line !== undefined) throw problems.guestPanicked(vm.name, line.trim(), vm.tail());
-    throw problems.guestExited(vm.name, typeof how === 'number' ? `QEMU exited with ${how}` : `QEMU was ended by ${how}`, vm.tail());
+    throw (
+      panic() ||
+      problems.guestExited(
+        vm.name,
+        typeof how === 'number' ? `QEMU exited with ${how}` : `QEMU was ended by ${how}`,
+        vm.tail(),
+      )
+    );
   });
   try {
     await Promise.race([answered(), panicked, ended]);
-    if (stop.aborted && !signal.aborted) throw problems.guestSilent(vm.name, seconds, what, vm.tail());
+    if (over.signal.aborted) throw problems.guestSilent(vm.name, seconds, what, vm.tail());
   } finally {
+    clearTimeout(timer);
     over.abort();
   }
 }
 
-async function untilUserland(vm: RunningVm, signal: AbortSignal): Promise<void> {
+async function untilConsole(vm: RunningVm, isSeen: () => boolean, signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     const check = () => {
-      if (vm.clocks.userland !== undefined || signal.aborted) resolve();
+      if (signal.aborted || isSeen()) resolve();
     };
     vm.on('console', check);
     signal.addEventListener('abort', check);

@@ -1,5 +1,5 @@
-import path from 'node:path';
 import { availableParallelism } from 'node:os';
+import path from 'node:path';
 import { Records } from '../cache/records.ts';
 import { Store } from '../cache/store.ts';
 import { Engine, type Workshop } from '../engine/engine.ts';

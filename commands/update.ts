@@ -1,9 +1,9 @@
 import type { Pin } from '../manifest/lock.ts';
+import { ARCHS } from '../model/arch.ts';
 import { noSuchPin } from '../model/problems.ts';
+import type { Step } from '../model/step.ts';
 import { goalsOf, graphOf, stepsOf } from '../plan/graph.ts';
 import { resolveTarget } from '../plan/target.ts';
-import { ARCHS } from '../model/arch.ts';
-import type { Step } from '../model/step.ts';
 import { fetch } from '../tasks/fetch.ts';
 import { type Caller, openSession, type Session } from './session.ts';
 

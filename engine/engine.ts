@@ -138,8 +138,7 @@ export class Engine {
 
   async #key(step: Step, inputs: Readonly<Record<string, Artifact>>): Promise<Keyed> {
     const { task, source } = step;
-    const identity =
-      source && (await this.#holding(task.pool, step, (context) => source.identify(context)));
+    const identity = source && (await this.#holding(task.pool, step, (context) => source.identify(context)));
     const tools: Record<string, Digest> = {};
     for (const program of task.tools?.(step) ?? []) tools[program] = await this.#workshop.toolDigest(program);
     const parts = {
@@ -147,7 +146,9 @@ export class Engine {
       task: task.kind,
       version: task.version,
       options: step.options,
-      inputs: Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, `${input.kind} ${input.digest}`])),
+      inputs: Object.fromEntries(
+        Object.entries(inputs).map(([name, input]) => [name, `${input.kind} ${input.digest}`]),
+      ),
       source: identity ?? null,
       tools,
     };
@@ -176,7 +177,14 @@ export class Engine {
     const { step, key, inputs, identity, parts } = keyed;
     this.#workshop.emit({ type: 'step-started', step: step.name, kind: step.task.kind });
     const started = performance.now();
-    const output = await step.task.run({ ...context, key, options: step.options, inputs, source: step.source, identity });
+    const output = await step.task.run({
+      ...context,
+      key,
+      options: step.options,
+      inputs,
+      source: step.source,
+      identity,
+    });
     this.#signal.throwIfAborted();
     if (output.kind === 'publication') {
       if (step.publish === undefined) throw new Error(`${step.name} made a file that has no place`);
@@ -192,7 +200,8 @@ export class Engine {
     const { artifact, keyed } = await this.#evaluate(step);
     if (this.#isStored(artifact)) return artifact;
     const again = await this.#run(keyed);
-    if (again.digest !== artifact.digest) throw new Error(`${step.name} made something else than before of the same inputs`);
+    if (again.digest !== artifact.digest)
+      throw new Error(`${step.name} made something else than before of the same inputs`);
     if (!this.#isStored(again)) throw new CorruptBlob(again.digest, 'was removed as soon as it was made');
     return again;
   }
@@ -208,7 +217,9 @@ export class Engine {
     return this.#limits[pool](async () => {
       this.#signal.throwIfAborted();
       const { emit, store } = this.#workshop;
-      await using scratch = new Scratch(step.publish === undefined ? this.#workshop.scratch : path.dirname(step.publish));
+      await using scratch = new Scratch(
+        step.publish === undefined ? this.#workshop.scratch : path.dirname(step.publish),
+      );
       const lines: string[] = [];
       return await work({
         store,

@@ -11,7 +11,8 @@ const MAX_SIZE = L1_COVERS * (CLUSTER / 8);
  */
 export function qcow2Overlay(backing: string, size: number): Buffer {
   const name = Buffer.from(backing);
-  if (size > MAX_SIZE || name.length > 1023) throw new RangeError('no such overlay: too large, or a name of over 1023 bytes');
+  if (size > MAX_SIZE || name.length > 1023)
+    throw new RangeError('no such overlay: too large, or a name of over 1023 bytes');
   const disk = Buffer.alloc(4 * CLUSTER);
   const extension = Buffer.alloc(16);
   extension.writeUInt32BE(0xe2792aca, 0); // backing file format

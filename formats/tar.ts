@@ -79,44 +79,45 @@ export class TarIndexer {
 
   #add(header: Header, offset: number, hash: Hash): void {
     const path = this.#safe(header.name);
+    const draft = this.#draft(header, path, offset, hash);
+    this.#linked.delete(path);
+    this.#drafts.set(path, draft);
+    if (header.type === 'link') this.#linked.add(path).add(this.#safe(header.linkname ?? ''));
+  }
+
+  #draft(header: Header, path: string, offset: number, hash: Hash): Draft {
     const pax = header.pax ?? {};
     if (Object.keys(pax).some((key) => key.startsWith('GNU.sparse'))) this.#refuse(path, 'a sparse file');
     const attributes = {
       path,
       mode: (header.mode ?? 0) & 0o7777,
-      uid: Number(pax['uid'] ?? header.uid),
-      gid: Number(pax['gid'] ?? header.gid),
-      mtime: Math.max(0, Math.floor(Number(pax['mtime'] ?? Number(header.mtime) / 1000))),
-    };
-    const put = (draft: Draft) => {
-      this.#linked.delete(path);
-      this.#drafts.set(path, draft);
+      uid: Number(pax.uid ?? header.uid),
+      gid: Number(pax.gid ?? header.gid),
+      mtime: Math.max(0, Math.floor(Number(pax.mtime ?? Number(header.mtime) / 1000))),
     };
     switch (header.type) {
       case 'file':
       case 'contiguous-file': {
         const size = header.size ?? 0;
         const digest = hash.digest('hex');
-        return put((blob) => ({ ...attributes, type: 'file', content: { blob, offset, size, digest } }));
+        return (blob) => ({ ...attributes, type: 'file', content: { blob, offset, size, digest } });
       }
       case 'directory':
-        return put(() => ({ ...attributes, type: 'directory' }));
+        return () => ({ ...attributes, type: 'directory' });
       case 'symlink':
-        return put(() => ({ ...attributes, type: 'symlink', target: header.linkname ?? '' }));
+        return () => ({ ...attributes, type: 'symlink', target: header.linkname ?? '' });
       case 'fifo':
-        return put(() => ({ ...attributes, type: 'fifo' }));
+        return () => ({ ...attributes, type: 'fifo' });
       case 'character-device':
       case 'block-device': {
         const type = header.type === 'character-device' ? 'character' : 'block';
-        return put(() => ({ ...attributes, type, major: header.devmajor ?? 0, minor: header.devminor ?? 0 }));
+        return () => ({ ...attributes, type, major: header.devmajor ?? 0, minor: header.devminor ?? 0 });
       }
       case 'link': {
         const first = this.#safe(header.linkname ?? '');
         const draft = this.#drafts.get(first);
         if (draft === undefined) return this.#refuse(path, `a hard link to "${first}", which does not come before it`);
-        put((blob) => ({ ...draft(blob), path }));
-        this.#linked.add(first).add(path);
-        return;
+        return (blob) => ({ ...draft(blob), path });
       }
       default:
         return this.#refuse(path, `of a type that tar(5) does not know (${header.type})`);

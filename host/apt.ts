@@ -77,11 +77,13 @@ const refreshed = new Map<string, Promise<string>>();
 
 /** Reads the indexes anew. Gives what apt complained of; it goes on with what it has. */
 function refresh(apt: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string> {
-  const config = apt['APT_CONFIG']!;
+  const config = apt.APT_CONFIG!;
   let done = refreshed.get(config);
   if (done === undefined) {
     // apt itself does not wait for the lock on its lists.
-    done = withLock(`${config}.lock`, () => attempt('apt-get', ['update', '-q'], { env: apt, signal }), signal).then(({ stderr }) => stderr);
+    done = withLock(`${config}.lock`, () => attempt('apt-get', ['update', '-q'], { env: apt, signal }), signal).then(
+      ({ stderr }) => stderr,
+    );
     refreshed.set(config, done);
   }
   return done;

@@ -8,7 +8,7 @@ import { asProblem } from './files.ts';
 
 const TRIES = 4;
 /** Milliseconds without a byte after which a connection counts as dead. */
-const STALL = Number(process.env['SMOL_STALL_MS'] ?? 30_000);
+const STALL = Number(process.env.SMOL_STALL_MS ?? 30_000);
 
 export interface DownloadOptions {
   readonly signal: AbortSignal;
@@ -109,7 +109,7 @@ async function transfer(
 
 /** A strong validator for If-Range (RFC 9110, section 13.1.5). */
 function validatorOf(headers: Record<string, string | string[] | undefined>): string | undefined {
-  const etag = headers['etag'];
+  const etag = headers.etag;
   if (typeof etag === 'string' && !etag.startsWith('W/')) return etag;
   const modified = headers['last-modified'];
   return typeof modified === 'string' ? modified : undefined;

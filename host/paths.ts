@@ -25,8 +25,8 @@ export function packageVersion(): string {
 
 /** Where the cache is: $SMOL_CACHE, else smol/ in the XDG cache directory. */
 export function cacheRoot(): string {
-  const base = process.env['XDG_CACHE_HOME'] || path.join(os.homedir(), '.cache');
-  return path.resolve(process.env['SMOL_CACHE'] || path.join(base, 'smol'));
+  const base = process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache');
+  return path.resolve(process.env.SMOL_CACHE || path.join(base, 'smol'));
 }
 
 /** The folder at or above `from` that has a file of that name. */

@@ -80,7 +80,7 @@ export function startDetached(
 
 /** The file of a program on the PATH, or undefined. */
 export function which(program: string): string | undefined {
-  for (const folder of (process.env['PATH'] ?? '').split(path.delimiter)) {
+  for (const folder of (process.env.PATH ?? '').split(path.delimiter)) {
     const file = path.join(folder || '.', program);
     try {
       accessSync(file, constants.X_OK);

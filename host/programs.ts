@@ -36,7 +36,7 @@ function packagesOf(programs: readonly string[]): string[] {
 export async function requirePrograms(programs: readonly string[], emit: Emit, signal?: AbortSignal): Promise<void> {
   const lacking = missing(programs);
   if (lacking.length === 0) return;
-  if (process.env['SMOL_INSTALL'] === '1' && (await install(lacking, emit, signal))) return;
+  if (process.env.SMOL_INSTALL === '1' && (await install(lacking, emit, signal))) return;
   throw missingPrograms(lacking, installCommand(lacking));
 }
 

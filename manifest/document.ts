@@ -2,8 +2,8 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { readIfThere, sha256, writeAtomically } from '../host/files.ts';
 import { packageRoot } from '../host/paths.ts';
-import { emptyManifest, noSuchFile, notYaml } from '../model/problems.ts';
 import { type Place, Problems } from '../model/problem.ts';
+import { emptyManifest, noSuchFile, notYaml } from '../model/problems.ts';
 import type { SchemaName } from './validate.ts';
 
 /** Where in a document: keys and indexes from its root. */

@@ -1,9 +1,9 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { writeAtomically } from '../host/files.ts';
 import { withLock } from '../host/lock.ts';
 import type { Lock } from '../model/manifest.ts';
 import { readManifest } from './document.ts';
-import { existsSync } from 'node:fs';
 
 export type Pin = Lock['pins'][string];
 

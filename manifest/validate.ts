@@ -15,7 +15,8 @@ export function validate(schema: SchemaName, document: Located): Problem[] {
   let check = validators.get(schema);
   if (check === undefined) {
     // verbose: errors bring the schema that they break, for the words of the message
-    check = new Ajv({ allErrors: true, verbose: true, useDefaults: true }).compile(JSON.parse(schemaText(schema)) as object);
+    const ajv = new Ajv({ allErrors: true, verbose: true, useDefaults: true, formats: { regex: isRegex } });
+    check = ajv.compile(JSON.parse(schemaText(schema)) as object);
     validators.set(schema, check);
   }
   check(document.value);
@@ -31,22 +32,22 @@ function explain(error: ErrorObject, document: Located): Problem[] {
   const value = () => document.place(at, 'value');
   switch (error.keyword) {
     case 'additionalProperties': {
-      const wrong = params['additionalProperty']!;
-      const known = Object.keys((error.parentSchema?.['properties'] as object | undefined) ?? {});
+      const wrong = params.additionalProperty!;
+      const known = Object.keys((error.parentSchema?.properties as object | undefined) ?? {});
       return [unknownKey(document.place([...at, wrong], 'key'), wrong, known)];
     }
     case 'required': {
-      const missing = params['missingProperty']!;
-      const properties = error.parentSchema?.['properties'] as Record<string, { description?: string }> | undefined;
+      const missing = params.missingProperty!;
+      const properties = error.parentSchema?.properties as Record<string, { description?: string }> | undefined;
       return [missingKey(document.place(at, 'key'), missing, properties?.[missing]?.description)];
     }
     case 'type': {
-      const quote = params['type'] === 'string' && ['number', 'boolean'].includes(typeof error.data);
+      const quote = params.type === 'string' && ['number', 'boolean'].includes(typeof error.data);
       const found = quote ? `the ${typeof error.data} ${document.written(at)}` : typeName(error.data);
-      return [wrongType(value(), key, withArticle(params['type']!), found, quote)];
+      return [wrongType(value(), key, withArticle(params.type!), found, quote)];
     }
     case 'enum': {
-      const allowed = params['allowedValues']!;
+      const allowed = params.allowedValues!;
       return [invalidValue(value(), key, either(allowed), JSON.stringify(error.data), allowed)];
     }
     case 'propertyNames':
@@ -66,18 +67,20 @@ function requirement(error: ErrorObject): string {
   const { keyword, params, parentSchema } = error as ErrorObject<string, Record<string, number | string>>;
   switch (keyword) {
     case 'minimum':
-      return `at least ${params['limit']}`;
+      return `at least ${params.limit}`;
     case 'maximum':
-      return `at most ${params['limit']}`;
+      return `at most ${params.limit}`;
     case 'minLength':
     case 'minItems':
     case 'minProperties':
       return 'not empty';
+    case 'format':
+      return 'a regular expression';
     case 'const':
-      return JSON.stringify(params['allowedValue']);
+      return JSON.stringify(params.allowedValue);
     default: {
-      const examples = EXAMPLES[String(params['pattern'])];
-      return examples ?? String(parentSchema?.['description'] ?? `a text that matches ${params['pattern']}`);
+      const examples = EXAMPLES[String(params.pattern)];
+      return examples ?? String(parentSchema?.description ?? `a text that matches ${params.pattern}`);
     }
   }
 }
@@ -89,11 +92,21 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   '^/': 'a path that begins with /',
   '^[0-7]{3,4}$': 'an octal mode in quotes, such as "0644"',
   '^[0-9]+:[0-9]+$': 'user and group by number, such as "0:5"',
-  '^(([0-9]{1,3}\\.){3}[0-9]{1,3}:)?[0-9]{1,5}:[0-9]{1,5}(/(tcp|udp))?$': '[address:]host:guest[/udp], such as "8080:80"',
+  '^(([0-9]{1,3}\\.){3}[0-9]{1,3}:)?[0-9]{1,5}:[0-9]{1,5}(/(tcp|udp))?$':
+    '[address:]host:guest[/udp], such as "8080:80"',
   '^(https?|file):': 'a prefix that begins with http:, https: or file:',
   '^(https?:|file:|apt:)': 'a URL, file:<path> or apt:<package>:<arch>',
   '^[0-9a-f]{64}$': 'a SHA-256: 64 hex digits',
 };
+
+function isRegex(text: string): boolean {
+  try {
+    new RegExp(text, 'm');
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function pathOf(pointer: string): Path {
   const parts = pointer.split('/').slice(1);
@@ -115,6 +128,11 @@ function typeName(value: unknown): string {
 }
 
 function withArticle(type: string): string {
-  const names: Record<string, string> = { object: 'a mapping', array: 'a list', integer: 'a whole number', boolean: 'true or false' };
+  const names: Record<string, string> = {
+    object: 'a mapping',
+    array: 'a list',
+    integer: 'a whole number',
+    boolean: 'true or false',
+  };
   return names[type] ?? `a ${type}`;
 }

@@ -16,7 +16,16 @@ export type Event =
   | { type: 'step-started'; step: string; kind: string }
   | { type: 'step-progress'; step: string; done: number; total?: number }
   | { type: 'step-log'; step: string; line: string }
-  | { type: 'step-finished'; step: string; kind: string; cached: boolean; ms: number; key: string; digest: string; size: number }
+  | {
+      type: 'step-finished';
+      step: string;
+      kind: string;
+      cached: boolean;
+      ms: number;
+      key: string;
+      digest: string;
+      size: number;
+    }
   | { type: 'step-failed'; step: string; kind: string; ms: number }
   | { type: 'step-healed'; step: string; blob: string }
   | { type: 'pinned'; source: string; sha256: string; size: number }

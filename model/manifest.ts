@@ -309,13 +309,17 @@ export interface Run {
    */
   append?: string;
   /**
-   * When the service counts as up. By default when its first TCP port answers; without ports, when user land starts.
+   * When the service counts as up. By default when its first TCP port says anything; without ports, when user land starts.
    */
   ready?: {
     /**
      * A path that must answer with a status below 400.
      */
     http?: string;
+    /**
+     * A regular expression that the console must match.
+     */
+    console?: string;
     /**
      * The guest's port to ask, if not that of the first forward.
      */

@@ -1,6 +1,6 @@
 /** Every mistake that a user can make, one constructor each, with its stable code and all of its wording. */
 
-import { ARCHS, ARCH_ALIASES } from './arch.ts';
+import { ARCH_ALIASES, ARCHS } from './arch.ts';
 import { type Place, Problem } from './problem.ts';
 import { bytes, count, either, nearest } from './words.ts';
 
@@ -53,7 +53,13 @@ export const wrongType = (place: Place, key: string, expected: string, found: st
     fix: quote ? 'put it in quotes' : undefined,
   });
 
-export const invalidValue = (place: Place, key: string, expected: string, found: string, known: readonly string[] = []) =>
+export const invalidValue = (
+  place: Place,
+  key: string,
+  expected: string,
+  found: string,
+  known: readonly string[] = [],
+) =>
   new Problem({
     code: 'invalid-value',
     kind: 'manifest',
@@ -89,9 +95,12 @@ const unknownName = (what: string, name: string, known: readonly string[], place
 
 export const unknownService = (name: string, known: readonly string[]) =>
   unknownName('service', name, known, undefined, `${oneOf(known)}, or write services/${name}/service.yaml`);
-export const unknownRelease = (name: string, known: readonly string[], place?: Place) => unknownName('release', name, known, place);
-export const unknownKernel = (name: string, known: readonly string[], place?: Place) => unknownName('kernel', name, known, place);
-export const unknownSet = (name: string, known: readonly string[], place?: Place) => unknownName('set', name, known, place);
+export const unknownRelease = (name: string, known: readonly string[], place?: Place) =>
+  unknownName('release', name, known, place);
+export const unknownKernel = (name: string, known: readonly string[], place?: Place) =>
+  unknownName('kernel', name, known, place);
+export const unknownSet = (name: string, known: readonly string[], place?: Place) =>
+  unknownName('set', name, known, place);
 export const unknownArch = (name: string, place?: Place) =>
   new Problem({
     code: 'unknown-arch',
@@ -164,7 +173,8 @@ export const noProject = (from: string) =>
 export const fileExists = (file: string) =>
   new Problem({ code: 'exists', kind: 'usage', message: `${file} is there already`, fix: 'nothing was changed' });
 
-export const usage = (message: string, fix = 'run `smol --help`') => new Problem({ code: 'usage', kind: 'usage', message, fix });
+export const usage = (message: string, fix = 'run `smol --help`') =>
+  new Problem({ code: 'usage', kind: 'usage', message, fix });
 
 // Sources
 
@@ -279,7 +289,11 @@ export const unsafePath = (archive: string, path: string, why: string) =>
   });
 
 export const unsupportedEntry = (archive: string, path: string, what: string) =>
-  new Problem({ code: 'unsupported-entry', kind: 'step', message: `${archive} holds "${path}", ${what}, which smol cannot put into an image` });
+  new Problem({
+    code: 'unsupported-entry',
+    kind: 'step',
+    message: `${archive} holds "${path}", ${what}, which smol cannot put into an image`,
+  });
 
 export const layerConflict = (path: string, above: string, aboveType: string, below: string, belowType: string) =>
   new Problem({
@@ -289,7 +303,12 @@ export const layerConflict = (path: string, above: string, aboveType: string, be
     fix: 'rename one of the two, or leave out what brings it',
   });
 
-export const imageTooSmall = (target: string, size: number, need: number, largest: readonly { path: string; size: number }[]) =>
+export const imageTooSmall = (
+  target: string,
+  size: number,
+  need: number,
+  largest: readonly { path: string; size: number }[],
+) =>
   new Problem({
     code: 'image-too-small',
     kind: 'step',
@@ -353,7 +372,11 @@ export const programFailed = (program: string, detail: string) =>
   new Problem({ code: 'program-failed', kind: 'step', message: `${program} failed`, detail: detail || undefined });
 
 export const unsupportedHost = (what: string, detail: string) =>
-  new Problem({ code: 'unsupported-host', kind: 'environment', message: `${what} is not possible on this host: ${detail}` });
+  new Problem({
+    code: 'unsupported-host',
+    kind: 'environment',
+    message: `${what} is not possible on this host: ${detail}`,
+  });
 
 // Virtual machines
 
@@ -373,7 +396,7 @@ export const noPvh = (kernel: string) =>
     code: 'no-pvh',
     kind: 'manifest',
     message: `the kernel ${kernel} has no PVH entry, so QEMU's microvm cannot start it`,
-    fix: 'use a kernel built with PVH support, such as NetBSD\'s MICROVM or SMOL configuration',
+    fix: "use a kernel built with PVH support, such as NetBSD's MICROVM or SMOL configuration",
   });
 
 export const noShare = (kernel: string) =>

@@ -35,17 +35,26 @@ export function graphOf(target: Target, project: Project, surroundings: Surround
   const common = project.find('services/common');
   const layers = [
     { label: 'the sets', tree: base },
-    { label: `what images of ${target.guest} hold`, tree: furnishStep(`furnish ${target.name}`, guest.furnishings(target)) },
+    {
+      label: `what images of ${target.guest} hold`,
+      tree: furnishStep(`furnish ${target.name}`, guest.furnishings(target)),
+    },
     ...guest.adapt(target, base),
     ...overlay('services/common', common, { at: 'etc/include', permissions: 'normal' }),
     ...overlay(`the rootdir of ${target.service}`, target.rootdir, { at: '', permissions: 'exact' }),
     ...overlay(`services/${target.service}/root`, folder('root'), { at: '', permissions: 'normal' }),
     ...overlay(`services/${target.service}/etc`, folder('etc'), { at: 'etc', permissions: 'normal' }),
-    { label: 'service.yaml', tree: furnishStep(`declare ${target.name}`, { directories: target.directories, links: target.links }) },
+    {
+      label: 'service.yaml',
+      tree: furnishStep(`declare ${target.name}`, { directories: target.directories, links: target.links }),
+    },
   ];
   const tree = composeStep(target.name, layers, { files: target.files, sourceDate: target.sourceDate });
   const { name, partition, size } = target;
-  return { image: imageStep({ target: name, partition, size }, tree, target.image), ...kernelSteps(target, surroundings) };
+  return {
+    image: imageStep({ target: name, partition, size }, tree, target.image),
+    ...kernelSteps(target, surroundings),
+  };
 }
 
 function overlay(label: string, folder: string | undefined, options: Parameters<typeof overlayStep>[2]) {
@@ -63,7 +72,12 @@ function setStep(target: Target, set: string, surroundings: Surroundings): Step 
 /** A source that is an archive, as a tree. Steps of the same source are shared by all targets. */
 function treeOf(wish: SourceWish, surroundings: Surroundings): Step {
   const form = archiveForm(wish.source);
-  if (form === undefined) throw notThatKind(wish.source, 'an archive (.tar.xz, .tgz, .tar or a Debian package)', 'something else by its name');
+  if (form === undefined)
+    throw notThatKind(
+      wish.source,
+      'an archive (.tar.xz, .tgz, .tar or a Debian package)',
+      'something else by its name',
+    );
   return unpackStep(wish.source, form, sourceStep(wish, surroundings));
 }
 

@@ -13,7 +13,7 @@ export interface Guest {
   /** The console device in the words of the kernel's command line. */
   console(arch: Arch, viocon: boolean): string;
   root(partition: string): string;
-  /** What ends the kernel's own messages: the next byte is user land's. */
+  /** What stands before the first byte that user land writes. */
   readonly userland: RegExp;
   readonly panic: RegExp;
 }
@@ -41,7 +41,7 @@ export const GUESTS: Readonly<Record<Target['guest'], Guest>> = {
     adapt: () => [],
     console: (arch) => `console=${arch === 'evbarm-aarch64' ? 'ttyAMA0' : 'ttyS0'}`,
     root: (partition) => `smol.root=${partition}`,
-    userland: /smol: init\r?\n/,
+    userland: /(?=smol: init)/,
     panic: /^.*(?:Kernel panic - not syncing.*|smol: no root .*)$/m,
   },
 };

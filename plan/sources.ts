@@ -37,7 +37,10 @@ export function sourceStep(wish: SourceWish, surroundings: Surroundings): Step {
     name: source,
     location: isDropped ? { kind: 'file', file: dropped } : locate(wish, surroundings),
     // A file that somebody put there stands for itself: the publisher's list may be out of reach.
-    checksums: list === undefined || isDropped ? undefined : { name: list, location: locate({ ...wish, source: list }, surroundings) },
+    checksums:
+      list === undefined || isDropped
+        ? undefined
+        : { name: list, location: locate({ ...wish, source: list }, surroundings) },
     pins: surroundings.pins,
     digests: surroundings.digests,
     aptState: surroundings.aptState,

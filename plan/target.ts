@@ -60,7 +60,10 @@ export async function resolveTarget(project: Project, found: FoundService, arch:
   const { manifest } = found;
   const wrong: Problem[] = await refusals(found);
   for (const key of Object.keys(manifest.value.overrides ?? {}).concat(manifest.value.archs ?? [])) {
-    const at: Path = manifest.value.overrides?.[key] === undefined ? ['archs', manifest.value.archs!.indexOf(key)] : ['overrides', key];
+    const at: Path =
+      manifest.value.overrides?.[key] === undefined
+        ? ['archs', manifest.value.archs!.indexOf(key)]
+        : ['overrides', key];
     if (archNamed(key) === undefined) wrong.push(problems.unknownArch(key, await manifest.place(at, 'key')));
   }
   const service = overridden(manifest.value, arch);
@@ -85,13 +88,21 @@ async function decide(project: Project, found: FoundService, service: Service, a
   const releasePlace = service.release === undefined ? project.config.place(['release']) : place('release');
   const release = (await project.release(releaseName, await releasePlace)).value;
   const built = release.archs[arch];
-  if (built === undefined) throw problems.unsupportedArch(`the release ${releaseName}`, arch, ARCHS.filter((each) => release.archs[each]));
+  if (built === undefined)
+    throw problems.unsupportedArch(
+      `the release ${releaseName}`,
+      arch,
+      ARCHS.filter((each) => release.archs[each]),
+    );
   const wrong: Problem[] = [];
   for (const [n, set] of service.sets.entries()) {
     if (!release.sets.includes(set)) wrong.push(problems.unknownSet(set, release.sets, await place('sets', n)));
   }
-  const rootdir = service.rootdir && path.resolve(service.rootdir.startsWith('/') ? project.root : folder, service.rootdir.replace(/^\//, ''));
-  if (rootdir !== undefined && !isDirectory(rootdir)) wrong.push(problems.missingRootdir((await place('rootdir'))!, rootdir));
+  const rootdir =
+    service.rootdir &&
+    path.resolve(service.rootdir.startsWith('/') ? project.root : folder, service.rootdir.replace(/^\//, ''));
+  if (rootdir !== undefined && !isDirectory(rootdir))
+    wrong.push(problems.missingRootdir((await place('rootdir'))!, rootdir));
   if (!hasRc(folder, rootdir)) wrong.push(problems.missingRc(name, path.relative(project.root, folder) || folder));
   const partition = `${name}root`;
   if (partition.length > NAME_LIMIT) wrong.push(problems.longPartitionName(partition));
@@ -101,7 +112,11 @@ async function decide(project: Project, found: FoundService, service: Service, a
   const kernel = await project.kernel(kernelName, await place('kernel'));
   const build = kernel.value.archs[arch];
   if (build === undefined) {
-    throw problems.unsupportedArch(`the kernel ${kernelName}`, arch, ARCHS.filter((each) => kernel.value.archs[each]));
+    throw problems.unsupportedArch(
+      `the kernel ${kernelName}`,
+      arch,
+      ARCHS.filter((each) => kernel.value.archs[each]),
+    );
   }
   if (kernel.value.guest !== release.guest) {
     throw problems.guestMismatch(kernelName, kernel.value.guest, releaseName, release.guest);
@@ -124,7 +139,8 @@ async function decide(project: Project, found: FoundService, service: Service, a
     links: service.links ?? {},
     files: service.files ?? {},
     run: service.run ?? {},
-    sourceDate: project.config.value.sourceDate === undefined ? undefined : Date.parse(project.config.value.sourceDate) / 1000,
+    sourceDate:
+      project.config.value.sourceDate === undefined ? undefined : Date.parse(project.config.value.sourceDate) / 1000,
     image: path.join(project.root, 'images', `${target}.img`),
   };
 }
@@ -132,11 +148,13 @@ async function decide(project: Project, found: FoundService, service: Service, a
 async function refusals({ name, folder, manifest }: FoundService): Promise<Problem[]> {
   const wrong: Problem[] = [];
   for (const key of LATER_KEYS) {
-    if (manifest.value[key] !== undefined) wrong.push(problems.notBuiltYet(await manifest.place([key], 'key'), `${key}:`));
+    if (manifest.value[key] !== undefined)
+      wrong.push(problems.notBuiltYet(await manifest.place([key], 'key'), `${key}:`));
   }
   if (manifest.value.fs === 'ffs') wrong.push(problems.notBuiltYet(await manifest.place(['fs']), 'fs: ffs'));
   for (const [arch, override] of Object.entries(manifest.value.overrides ?? {})) {
-    if (override.fs === 'ffs') wrong.push(problems.notBuiltYet(await manifest.place(['overrides', arch, 'fs']), 'fs: ffs'));
+    if (override.fs === 'ffs')
+      wrong.push(problems.notBuiltYet(await manifest.place(['overrides', arch, 'fs']), 'fs: ffs'));
   }
   for (const each of LATER_FOLDERS) {
     if (walk(path.join(folder, each)).length > 0) wrong.push(problems.folderNotBuiltYet(name, each));
@@ -146,7 +164,11 @@ async function refusals({ name, folder, manifest }: FoundService): Promise<Probl
 
 /** The guest's init runs /etc/rc, whoever brings it: the service's overlays or its hand-made root. */
 function hasRc(folder: string, rootdir: string | undefined): boolean {
-  const places = [path.join(folder, 'etc'), path.join(folder, 'root', 'etc'), ...(rootdir ? [path.join(rootdir, 'etc')] : [])];
+  const places = [
+    path.join(folder, 'etc'),
+    path.join(folder, 'root', 'etc'),
+    ...(rootdir ? [path.join(rootdir, 'etc')] : []),
+  ];
   return places.some((place) => walk(place).some((entry) => entry.path === 'rc'));
 }
 

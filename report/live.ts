@@ -31,14 +31,16 @@ export function liveReporter(out: NodeJS.WriteStream, notes: NodeJS.WriteStream,
     drawn = rows.length;
   };
   const row = (step: string, { started, done, total }: Active) => {
-    const right = total === undefined ? (done > 0 ? bytes(done) : '') : `${bar(done / total)} ${bytes(done)} of ${bytes(total)}`;
+    const right =
+      total === undefined ? (done > 0 ? bytes(done) : '') : `${bar(done / total)} ${bytes(done)} of ${bytes(total)}`;
     const time = duration(performance.now() - started);
     const room = (notes.columns ?? 80) - right.length - time.length - 6;
     const name = step.length > room ? `…${step.slice(step.length - room + 1)}` : step;
     return `${style.cyan('·')} ${name} ${style.dim(`${right} ${time}`)}`;
   };
   const follow = (event: Event) => {
-    if (event.type === 'step-started') active.set(event.step, { started: performance.now(), done: 0, total: undefined });
+    if (event.type === 'step-started')
+      active.set(event.step, { started: performance.now(), done: 0, total: undefined });
     if (event.type === 'step-finished' || event.type === 'step-failed') active.delete(event.step);
     if (event.type === 'step-progress') {
       const state = active.get(event.step) ?? { started: performance.now(), done: 0, total: undefined };

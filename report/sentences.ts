@@ -8,7 +8,9 @@ import type { Style } from './style.ts';
 export function sentence(event: Event, style: Style, cwd: string): string | undefined {
   switch (event.type) {
     case 'step-finished':
-      return event.cached ? undefined : `${style.green('✓')} ${event.step} ${style.dim(`${bytes(event.size)}, ${duration(event.ms)}`)}`;
+      return event.cached
+        ? undefined
+        : `${style.green('✓')} ${event.step} ${style.dim(`${bytes(event.size)}, ${duration(event.ms)}`)}`;
     case 'step-failed':
       return `${style.red('✗')} ${event.step} ${style.dim(duration(event.ms))}`;
     case 'step-log':
@@ -22,7 +24,9 @@ export function sentence(event: Event, style: Style, cwd: string): string | unde
       return `${style.bold(event.target)}  ${path.relative(cwd, event.file)}  ${style.dim(`${bytes(event.size)}, ${note}`)}`;
     }
     case 'build-finished':
-      return event.ok ? style.dim(`${count(event.ran, 'step')} run, ${event.cached} cached, ${duration(event.ms)}`) : undefined;
+      return event.ok
+        ? style.dim(`${count(event.ran, 'step')} run, ${event.cached} cached, ${duration(event.ms)}`)
+        : undefined;
     case 'installing':
       return `installing ${event.packages.join(', ')} with apt-get`;
     case 'notice':

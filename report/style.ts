@@ -16,7 +16,7 @@ const NAMES = ['bold', 'dim', 'red', 'green', 'yellow', 'cyan'] as const;
 
 /** Styles for a stream: none if it is no terminal, or NO_COLOR (no-color.org) is set. */
 export function styleFor(stream: { isTTY?: boolean }): Style {
-  const isPlain = !stream.isTTY || Boolean(process.env['NO_COLOR']);
+  const isPlain = !stream.isTTY || Boolean(process.env.NO_COLOR);
   const format = (name: (typeof NAMES)[number]): Format => (isPlain ? (text) => text : (text) => styleText(name, text));
   return Object.fromEntries(NAMES.map((name) => [name, format(name)])) as unknown as Style;
 }

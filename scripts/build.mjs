@@ -39,7 +39,9 @@ await build({
   chunkNames: 'chunks/[name]-[hash]',
   plugins: [external()],
   // commander is CommonJS and asks for Node's own modules by require().
-  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
 });
 
 if (process.argv.includes('--tests')) {

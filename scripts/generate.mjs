@@ -8,7 +8,9 @@ for (const name of (await readdir(new URL('schema/', root))).sort()) {
   const schema = JSON.parse(await readFile(new URL(`schema/${name}`, root), 'utf8'));
   // $id would make the compiler look for other files; the title names the type.
   delete schema.$id;
-  parts.push(await compile(schema, schema.title, { bannerComment: '', additionalProperties: false, cwd: root.pathname }));
+  parts.push(
+    await compile(schema, schema.title, { bannerComment: '', additionalProperties: false, cwd: root.pathname }),
+  );
 }
 const text = `// Made from schema/*.schema.json by \`npm run generate\`. Do not edit.\n\n${parts.join('\n')}`;
 const target = new URL('model/manifest.ts', root);

@@ -31,16 +31,31 @@ process.exit(await runTests());
 
 function installDebianPackages() {
   const folders = [...process.env.PATH.split(':'), '/usr/sbin', '/sbin'];
-  const missing = Object.entries(PROGRAMS).filter(([program]) => !folders.some((folder) => existsSync(path.join(folder, program))));
+  const missing = Object.entries(PROGRAMS).filter(
+    ([program]) => !folders.some((folder) => existsSync(path.join(folder, program))),
+  );
   if (missing.length === 0) return;
   const isRoot = process.getuid?.() === 0;
   const prefix = isRoot ? [] : ['sudo', '-n'];
-  const install = [...prefix, 'apt-get', 'install', '-y', '--no-install-recommends', ...new Set(missing.map(([, name]) => name))];
-  const run = (words) => spawnSync(words[0], words.slice(1), { stdio: ['ignore', 2, 2], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }).status;
+  const install = [
+    ...prefix,
+    'apt-get',
+    'install',
+    '-y',
+    '--no-install-recommends',
+    ...new Set(missing.map(([, name]) => name)),
+  ];
+  const run = (words) =>
+    spawnSync(words[0], words.slice(1), {
+      stdio: ['ignore', 2, 2],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    }).status;
   if (run(install) === 0) return;
   run([...prefix, 'apt-get', 'update']);
   if (run(install) === 0) return;
-  console.error(`the tests need ${missing.map(([program]) => program).join(', ')}: run ${install.join(' ').replace('-n ', '')}`);
+  console.error(
+    `the tests need ${missing.map(([program]) => program).join(', ')}: run ${install.join(' ').replace('-n ', '')}`,
+  );
   process.exit(3);
 }
 
@@ -56,7 +71,9 @@ function check(what, program, args) {
 
 /** Runs ava and closes with the line that CI looks for. */
 function runTests() {
-  const patterns = only.map((name) => path.join('build', name.replace(/\.ts$/, '.js')) + (name.endsWith('.ts') ? '' : '/**'));
+  const patterns = only.map(
+    (name) => path.join('build', name.replace(/\.ts$/, '.js')) + (name.endsWith('.ts') ? '' : '/**'),
+  );
   const ava = spawn('npx', ['ava', '--tap', ...patterns], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
   const counts = { passed: 0, failed: 0, skipped: 0 };
   createInterface({ input: ava.stdout }).on('line', (line) => {
@@ -72,7 +89,9 @@ function runTests() {
   return new Promise((resolve) => {
     ava.on('close', (code) => {
       if (code !== 0 && counts.failed === 0) counts.failed = 1;
-      console.log(`${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''}`);
+      console.log(
+        `${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''}`,
+      );
       resolve(code);
     });
   });

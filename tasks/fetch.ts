@@ -71,7 +71,12 @@ class RemoteSource implements Source {
     }
     if (pin !== undefined) return { ...pin };
     if (location.kind === 'apt') {
-      const { name: pkg, version, sha256, size } = await newestPackage(location.pkg, this.#parts.aptState, context.signal);
+      const {
+        name: pkg,
+        version,
+        sha256,
+        size,
+      } = await newestPackage(location.pkg, this.#parts.aptState, context.signal);
       return this.#pin({ sha256, size, package: `${pkg}=${version}` });
     }
     const file = await this.#download(context, undefined);
@@ -149,7 +154,9 @@ class RemoteSource implements Source {
       await download(location.url, file, { signal: context.signal, alias: location.url === name ? undefined : name });
       return await readFile(file, 'utf8');
     } catch (error) {
-      const none = (error instanceof Problem && error.code === 'http-status') || (error as NodeJS.ErrnoException).code === 'ENOENT';
+      const none =
+        (error instanceof Problem && error.code === 'http-status') ||
+        (error as NodeJS.ErrnoException).code === 'ENOENT';
       if (!none) throw error;
       context.log(`${name} is not there, so ${this.name} is taken as it came and pinned`);
       return undefined;

@@ -21,7 +21,8 @@ export const furnish: Task = {
     const { directories = [], links = {}, files = {} } = context.options as unknown as Furnishings;
     const owned = (path: string, mode: number) => ({ path: path.replace(/^\/+|\/+$/g, ''), mode, uid: 0, gid: 0 });
     const entries: Entry[] = directories.map((path) => ({ ...owned(path, 0o755), type: 'directory' }));
-    for (const [path, target] of Object.entries(links)) entries.push({ ...owned(path, 0o777), type: 'symlink', target });
+    for (const [path, target] of Object.entries(links))
+      entries.push({ ...owned(path, 0o777), type: 'symlink', target });
     for (const [path, text] of Object.entries(files)) {
       const { digest: blob, size } = await context.store.putBytes(Buffer.from(text));
       entries.push({ ...owned(path, 0o644), type: 'file', content: { blob, offset: 0, size, digest: sha256(text) } });

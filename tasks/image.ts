@@ -34,7 +34,7 @@ export const image: Task = {
   pool: 'disk',
   async run(context: StepContext) {
     const { target, partition, size } = context.options as unknown as Options;
-    const tree = await context.store.readTree(context.inputs['tree'] as TreeArtifact);
+    const tree = await context.store.readTree(context.inputs.tree as TreeArtifact);
     const layout = layOut(tree, partitionLength(size));
     if (layout === undefined) {
       throw imageTooSmall(target, size, smallestSize(tree) + OVERHEAD, largestDirectories(tree, 10));

@@ -26,9 +26,9 @@ export const initrd: Task = {
   pool: 'cpu',
   async run(context: StepContext) {
     const { modules, source } = context.options as unknown as Options;
-    const tree = await context.store.readTree(context.inputs['kernel'] as TreeArtifact);
+    const tree = await context.store.readTree(context.inputs.kernel as TreeArtifact);
     const ordered = await loadOrder(context, tree, modules, source);
-    const busybox = await fileOf(context, context.inputs['busybox'] as TreeArtifact, 'busybox', '*bin/busybox');
+    const busybox = await fileOf(context, context.inputs.busybox as TreeArtifact, 'busybox', '*bin/busybox');
     const init = readFileSync(context.source!.name);
     const folder = (path: string): CpioEntry => ({ path, mode: 0o040755 });
     return context.store.putBytes(
@@ -38,13 +38,22 @@ export const initrd: Task = {
         { path: 'bin/busybox', mode: 0o100755, content: busybox },
         { path: 'init', mode: 0o100755, content: init },
         ...ordered.map(({ name, content }) => ({ path: `modules/${name}`, mode: 0o100644, content })),
-        { path: 'modules/order', mode: 0o100644, content: Buffer.from(ordered.map(({ name }) => `${name}\n`).join('')) },
+        {
+          path: 'modules/order',
+          mode: 0o100644,
+          content: Buffer.from(ordered.map(({ name }) => `${name}\n`).join('')),
+        },
       ]),
     );
   },
 };
 
-export function initrdStep(name: string, inputs: { kernel: Step; busybox: Step }, init: string, options: Options): Step {
+export function initrdStep(
+  name: string,
+  inputs: { kernel: Step; busybox: Step },
+  init: string,
+  options: Options,
+): Step {
   return {
     name: `initrd ${name}`,
     task: initrd,
@@ -60,7 +69,12 @@ interface Module {
 }
 
 /** The modules and all that they depend on, each after what it needs. Debian's packages bring no modules.dep. */
-async function loadOrder(context: StepContext, tree: Tree, wanted: readonly string[], source: string): Promise<Module[]> {
+async function loadOrder(
+  context: StepContext,
+  tree: Tree,
+  wanted: readonly string[],
+  source: string,
+): Promise<Module[]> {
   const files = new Map<string, FileEntry>();
   for (const entry of tree.filter(isFile)) {
     const found = /\/([^/]+)\.ko$/.exec(entry.path);
@@ -68,7 +82,8 @@ async function loadOrder(context: StepContext, tree: Tree, wanted: readonly stri
   }
   const list = tree.filter(isFile).find((entry) => nameOf(entry.path) === 'modules.builtin');
   const builtin = new Set(
-    (list === undefined ? '' : (await contentsOf(context, list)).toString()).match(/[^/\n]+(?=\.ko$)/gm)?.map(plain) ?? [],
+    (list === undefined ? '' : (await contentsOf(context, list)).toString()).match(/[^/\n]+(?=\.ko$)/gm)?.map(plain) ??
+      [],
   );
   const ordered = new Map<string, Module>();
   const visit = async (name: string): Promise<void> => {
@@ -92,5 +107,8 @@ function plain(name: string): string {
 function dependenciesOf(module: Buffer): string[] {
   const lines = (section(module, '.modinfo') ?? Buffer.alloc(0)).toString('latin1').split('\0');
   const depends = lines.find((line) => line.startsWith('depends='))?.slice('depends='.length) ?? '';
-  return depends.split(',').filter((name) => name !== '').map(plain);
+  return depends
+    .split(',')
+    .filter((name) => name !== '')
+    .map(plain);
 }

@@ -18,7 +18,7 @@ export const kernel: Task = {
   pool: 'cpu',
   async run(context: StepContext) {
     const { source, file } = context.options as unknown as Options;
-    const input = context.inputs['source']!;
+    const input = context.inputs.source!;
     const bytes =
       input.kind === 'tree'
         ? await fileOf(context, input, source, file ?? '')
@@ -33,7 +33,12 @@ export function kernelStep(name: string, source: Step, options: Options): Step {
 }
 
 /** The contents of the file of a tree that a pattern names. Throws `missing-file`. */
-export async function fileOf(context: StepContext, artifact: TreeArtifact, source: string, pattern: string): Promise<Buffer> {
+export async function fileOf(
+  context: StepContext,
+  artifact: TreeArtifact,
+  source: string,
+  pattern: string,
+): Promise<Buffer> {
   const expression = new RegExp(`^${pattern.replaceAll(/[.+]/g, '\\$&').replaceAll('*', '[^/]*')}$`);
   const tree = await context.store.readTree(artifact);
   const found = tree.filter(isFile).find((entry) => expression.test(entry.path));

@@ -13,7 +13,7 @@ export const makedev: Task = {
   summary: 'MAKEDEV for a root on ext2, and copies of it in etc/',
   pool: 'cpu',
   async run(context: StepContext) {
-    const tree = await context.store.readTree(context.inputs['tree'] as TreeArtifact);
+    const tree = await context.store.readTree(context.inputs.tree as TreeArtifact);
     const scripts = tree.filter(isFile).filter((entry) => /^dev\/MAKEDEV[^/]*$/.test(entry.path));
     const copies = scripts.map((entry) => ({ ...entry, hard: undefined, path: `etc/${nameOf(entry.path)}` }));
     const edited: FileEntry[] = [];

@@ -12,10 +12,10 @@ import { contentsOf } from './kernel.ts';
 export const mtree: Task = {
   kind: 'mtree',
   version: 1,
-  summary: 'directories as the manifests of NetBSD\'s sets describe them',
+  summary: "directories as the manifests of NetBSD's sets describe them",
   pool: 'cpu',
   async run(context: StepContext) {
-    const tree = await context.store.readTree(context.inputs['tree'] as TreeArtifact);
+    const tree = await context.store.readTree(context.inputs.tree as TreeArtifact);
     const users = await numbers(context, tree, 'etc/master.passwd', 'root');
     const groups = await numbers(context, tree, 'etc/group', 'wheel');
     const known = new Map(tree.map((entry) => [entry.path, entry]));
@@ -28,7 +28,14 @@ export const mtree: Task = {
           context.log(`/${path} belongs to ${user}:${group}, whom no set knows`);
           continue;
         }
-        directories.set(path, { path, type: 'directory', mode: mode ?? 0o755, uid, gid, mtime: known.get(path)?.mtime ?? manifest.mtime });
+        directories.set(path, {
+          path,
+          type: 'directory',
+          mode: mode ?? 0o755,
+          uid,
+          gid,
+          mtime: known.get(path)?.mtime ?? manifest.mtime,
+        });
       }
     }
     return context.store.putTree([...directories.values()].sort(byPath));

@@ -33,7 +33,12 @@ export const overlay: Task = {
     let offset = 0;
     const entries = found.map(({ path: name, type }, n): Entry => {
       const file = path.join(folder, name);
-      const attributes = { path: at === '' ? name : `${at}/${name}`, mode: hostMode(file, permissions), uid: 0, gid: 0 };
+      const attributes = {
+        path: at === '' ? name : `${at}/${name}`,
+        mode: hostMode(file, permissions),
+        uid: 0,
+        gid: 0,
+      };
       if (type === 'directory') return { ...attributes, type };
       if (type === 'symlink') return { ...attributes, type, target: readlinkSync(file) };
       if (type === 'other') throw unsupportedEntry(folder, name, 'a device, a socket or a pipe');

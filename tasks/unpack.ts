@@ -25,13 +25,16 @@ export const unpack: Task = {
   version: 1,
   summary: 'an archive (tar, tgz, tar.xz, deb) as a tree',
   pool: 'cpu',
-  tools: (step) => ({ tar: [], 'tar.gz': [], 'tar.xz': ['xz'], deb: ['dpkg-deb'] })[(step.options as unknown as Options).form],
+  tools: (step) =>
+    ({ tar: [], 'tar.gz': [], 'tar.xz': ['xz'], deb: ['dpkg-deb'] })[(step.options as unknown as Options).form],
   async run(context: StepContext) {
     const { archive, form } = context.options as unknown as Options;
-    const packed = await context.store.verifiedFile((context.inputs['archive'] as Blob).digest);
+    const packed = await context.store.verifiedFile((context.inputs.archive as Blob).digest);
     try {
       const tar = new TarIndexer(archive);
-      const blob = await context.store.putChunks(await uncompressed(packed, form, context), (chunk) => tar.write(chunk));
+      const blob = await context.store.putChunks(await uncompressed(packed, form, context), (chunk) =>
+        tar.write(chunk),
+      );
       const entries = (await tar.end())(blob.digest);
       return await context.store.putTree(entries);
     } catch (error) {

@@ -40,11 +40,13 @@ export async function chooseAccelerator(arch: Arch, memory: string): Promise<Cho
 }
 
 function nativeAccelerator(arch: Arch): Accelerator | { reason?: string } {
-  const sameCpu = process.arch === 'arm64' ? arch === 'evbarm-aarch64' : process.arch === 'x64' && arch !== 'evbarm-aarch64';
+  const sameCpu =
+    process.arch === 'arm64' ? arch === 'evbarm-aarch64' : process.arch === 'x64' && arch !== 'evbarm-aarch64';
   if (!sameCpu) return {};
   const platform = process.platform as string;
   if (platform === 'darwin') return 'hvf';
-  const [accelerator, device] = platform === 'netbsd' ? (['nvmm', '/dev/nvmm'] as const) : (['kvm', '/dev/kvm'] as const);
+  const [accelerator, device] =
+    platform === 'netbsd' ? (['nvmm', '/dev/nvmm'] as const) : (['kvm', '/dev/kvm'] as const);
   try {
     accessSync(device, constants.R_OK | constants.W_OK);
     return accelerator;
@@ -64,7 +66,19 @@ async function probe(arch: Arch, accelerator: Accelerator): Promise<string> {
     const machine = isArm
       ? ['-machine', `virt,gic-version=host,accel=${accelerator}`]
       : ['-machine', `microvm,accel=${accelerator}`, '-device', 'isa-debug-exit,iobase=0xf4,iosize=0x04'];
-    const args = [...machine, '-cpu', 'host', '-m', '64M', '-nodefaults', '-display', 'none', '-no-reboot', '-kernel', kernel];
+    const args = [
+      ...machine,
+      '-cpu',
+      'host',
+      '-m',
+      '64M',
+      '-nodefaults',
+      '-display',
+      'none',
+      '-no-reboot',
+      '-kernel',
+      kernel,
+    ];
     const outcome = await attempt(EMULATORS[arch], args, { signal: AbortSignal.timeout(DEADLINE) });
     if (outcome.code === (isArm ? 0 : X86_SUCCESS)) return 'works';
     return outcome.stderr.trim().split('\n')[0] || `QEMU ended with ${outcome.code}`;
@@ -76,7 +90,7 @@ async function probe(arch: Arch, accelerator: Accelerator): Promise<string> {
 }
 
 /** psci's SYSTEM_OFF (Arm DEN 0022): movz w0, #8; movk w0, #0x8400, lsl 16; hvc #0; b . */
-const ARM_GUEST = Buffer.from('0001805200 80b072 020000d4 00000014'.replaceAll(' ', ''), 'hex');
+export const ARM_GUEST = Buffer.from('0001805200 80b072 020000d4 00000014'.replaceAll(' ', ''), 'hex');
 
 /** An ELF kernel with a PVH entry that writes to the port of isa-debug-exit: mov al, 0x10; out 0xf4, al; hlt; jmp. */
 export function x86Guest(): Buffer {
@@ -99,10 +113,16 @@ export function x86Guest(): Buffer {
   header.writeUInt32LE(1, 20);
   header.writeUInt32LE(entry, 24);
   header.writeUInt32LE(52, 28);
-  for (const [at, value] of [[40, 52], [42, 32], [44, 2]] as const) header.writeUInt16LE(value, at);
+  for (const [at, value] of [
+    [40, 52],
+    [42, 32],
+    [44, 2],
+  ] as const)
+    header.writeUInt16LE(value, at);
   const segment = (type: number, offset: number, length: number) => {
     const bytes = Buffer.alloc(32);
-    [type, offset, base + offset, base + offset, length, length, 7, 4].forEach((value, n) => bytes.writeUInt32LE(value, n * 4));
+    const fields = [type, offset, base + offset, base + offset, length, length, 7, 4];
+    for (const [n, value] of fields.entries()) bytes.writeUInt32LE(value, n * 4);
     return bytes;
   };
   return Buffer.concat([header, segment(1, 0, size), segment(4, noteAt, note.length), note, code]);

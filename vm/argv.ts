@@ -46,7 +46,9 @@ function consoleOf({ console, consoleSocket, consoleLog }: Machine): string[] {
 }
 
 function networkOf({ forwards }: Machine): string[] {
-  const rules = forwards.map(({ protocol, address, host, guest }) => `,hostfwd=${protocol}:${address}:${host}-:${guest}`);
+  const rules = forwards.map(
+    ({ protocol, address, host, guest }) => `,hostfwd=${protocol}:${address}:${host}-:${guest}`,
+  );
   return ['-netdev', `user,id=net0,ipv6=off${rules.join('')}`, '-device', 'virtio-net-device,netdev=net0'];
 }
 

@@ -59,9 +59,10 @@ export class RunningVm extends EventEmitter<{ console: [Buffer] }> {
     const process = startDetached(program, args, { cwd: folder, log });
     const vm = new RunningVm(machine.name, process, [program, ...args], started, userland, log);
     let over = false;
-    vm.ended.finally(() => {
+    const ended = () => {
       over = true;
-    });
+    };
+    vm.ended.then(ended, ended);
     while (!over && vm.#socket === undefined) {
       vm.#socket = existsSync(machine.consoleSocket) ? await tryConnect(machine.consoleSocket) : undefined;
       if (vm.#socket === undefined) await sleep(3);
@@ -78,9 +79,23 @@ export class RunningVm extends EventEmitter<{ console: [Buffer] }> {
 
   /** The end of the console, at most so many lines; what QEMU itself said, if the console had nothing. */
   tail(lines = 20): string {
+    return this.#lines().slice(-lines).join('\n');
+  }
+
+  /** A line of the console with what came before it, and a little of what came after. */
+  around(line: string): string {
+    const lines = this.#lines();
+    const at = lines.findIndex((each) => each.includes(line));
+    return lines.slice(Math.max(0, at - 12), at + 4).join('\n');
+  }
+
+  #lines(): string[] {
     const text = this.#tail === '' && existsSync(this.#qemuLog) ? readFileSync(this.#qemuLog, 'utf8') : this.#tail;
-    const clean = text.replaceAll(/\x1b\[[0-9;?]*[A-Za-z]/g, '').replaceAll('\r', '');
-    return clean.trimEnd().split('\n').slice(-lines).join('\n');
+    return text
+      .replaceAll(/\x1b\[[0-9;?]*[A-Za-z]/g, '')
+      .replaceAll('\r', '')
+      .trimEnd()
+      .split('\n');
   }
 
   /** Types on the guest's console. */
@@ -114,8 +129,10 @@ async function tryConnect(file: string): Promise<Socket | undefined> {
 
 /** A folder for a VM's sockets whose path is short enough for them. */
 export function makeRuntimeFolder(): string {
-  const base = process.env['XDG_RUNTIME_DIR'];
-  return mkdtempSync(path.join(base !== undefined && base.length < 60 && existsSync(base) ? base : os.tmpdir(), 'smol-'));
+  const base = process.env.XDG_RUNTIME_DIR;
+  return mkdtempSync(
+    path.join(base !== undefined && base.length < 60 && existsSync(base) ? base : os.tmpdir(), 'smol-'),
+  );
 }
 
 /** A disk of the VM's own over an image that it must not write to. */
@@ -135,7 +152,9 @@ const POWER_OFF = 10_000;
 const QUIT = 3000;
 
 /** Ends a VM: by its power button where it has one, else by QEMU's quit, else by killing it. */
-export async function stopVm(record: Pick<VmRecord, 'pid' | 'born' | 'qmpSocket' | 'powerButton'>): Promise<'powered off' | 'ended by us'> {
+export async function stopVm(
+  record: Pick<VmRecord, 'pid' | 'born' | 'qmpSocket' | 'powerButton'>,
+): Promise<'powered off' | 'ended by us'> {
   const lives = () => isAlive(record.pid) && birthOf(record.pid) === record.born;
   const gone = async (within: number) => {
     for (const end = Date.now() + within; lives() && Date.now() < end; ) await sleep(20);

@@ -29,8 +29,8 @@ export class Qmp implements Disposable {
     this.#socket.write(`${JSON.stringify({ execute: command })}\n`);
     for (;;) {
       const message = await this.#next();
-      if (message === undefined || 'return' in message) return message?.['return'];
-      if ('error' in message) throw new Error(`QEMU refuses ${command}: ${JSON.stringify(message['error'])}`);
+      if (message === undefined || 'return' in message) return message?.return;
+      if ('error' in message) throw new Error(`QEMU refuses ${command}: ${JSON.stringify(message.error)}`);
     }
   }
 

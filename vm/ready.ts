@@ -19,23 +19,31 @@ export async function untilHttp(url: string, signal: AbortSignal): Promise<void>
   }, signal);
 }
 
-/** Waits until a port keeps a connection open or says something, or the signal is aborted. */
+/**
+ * Waits until the service behind a port says anything, on its own or to a question, or the signal is aborted. That the
+ * port takes a connection says nothing: QEMU does so before the guest has a network.
+ */
 export async function untilTcp(forward: Forward, signal: AbortSignal): Promise<void> {
-  await until(
-    () =>
-      new Promise<boolean>((resolve) => {
-        const socket = connect(forward.host, forward.address);
-        const done = (answer: boolean) => {
-          socket.destroy();
-          resolve(answer);
-        };
-        socket.setTimeout(TRY_MS, () => done(true));
-        socket.once('data', () => done(true));
-        socket.once('error', () => done(false));
-        socket.once('close', () => done(false));
-      }),
-    signal,
-  );
+  let limit = TRY_MS;
+  await until(async () => {
+    const answered = await speaks(forward, limit);
+    limit = Math.min(limit * 1.3, LONGEST_TRY_MS);
+    return answered;
+  }, signal);
+}
+
+function speaks({ host, address }: Forward, ms: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(host, address, () => socket.write('GET / HTTP/1.0\r\n\r\n'));
+    const done = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(ms, () => done(false));
+    socket.once('data', () => done(true));
+    socket.once('error', () => done(false));
+    socket.once('close', () => done(false));
+  });
 }
 
 async function until(attempt: () => Promise<boolean>, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Entry } from '../../model/artifact.ts';
-import { CoalescingSink, type BlockSink } from '../sink.ts';
+import { type BlockSink, CoalescingSink } from '../sink.ts';
 import { dataBlocks, FIRST_INODE, type Geometry, INODE_SIZE } from './geometry.ts';
 import { entryLength, type Inode, type Layout } from './layout.ts';
 
@@ -12,7 +12,14 @@ const TYPE_BITS: Record<Entry['type'], number> = {
   symlink: 0o120000,
 };
 /** The file types of directory entries (ext2fs_dir.h: EXT2_FT_*). */
-const DIRENT_TYPES: Record<Entry['type'], number> = { file: 1, directory: 2, character: 3, block: 4, fifo: 5, symlink: 7 };
+const DIRENT_TYPES: Record<Entry['type'], number> = {
+  file: 1,
+  directory: 2,
+  character: 3,
+  block: 4,
+  fifo: 5,
+  symlink: 7,
+};
 
 export interface Identity {
   readonly uuid: Buffer;
@@ -26,7 +33,12 @@ export interface Identity {
 export type Contents = (entries: readonly Entry[]) => AsyncGenerator<{ entry: Entry; piece: Buffer }>;
 
 /** Writes the file system: its tables, its directories, then all files, each at ascending positions. */
-export async function writeExt2(layout: Layout, identity: Identity, contents: Contents, target: BlockSink): Promise<void> {
+export async function writeExt2(
+  layout: Layout,
+  identity: Identity,
+  contents: Contents,
+  target: BlockSink,
+): Promise<void> {
   const sink = new CoalescingSink(target);
   await writeTables(layout, identity, sink);
   await writeDirectories(layout, sink);

@@ -8,7 +8,11 @@ import { Mirror } from '../rig/mirror.ts';
 import { parseMtree } from '../rig/mtree.ts';
 import { Sandbox } from '../rig/sandbox.ts';
 
-for (const [arch, name] of [['amd64', 'amd64'], ['i386', 'i386'], ['arm64', 'evbarm-aarch64']] as const) {
+for (const [arch, name] of [
+  ['amd64', 'amd64'],
+  ['i386', 'i386'],
+  ['arm64', 'evbarm-aarch64'],
+] as const) {
   test(`rescue for ${arch}, from a mirror laid out like NetBSD's`, async (t) => {
     const mirror = await Mirror.start(t);
     const box = new Sandbox(t);
@@ -28,7 +32,8 @@ for (const [arch, name] of [['amd64', 'amd64'], ['i386', 'i386'], ['arm64', 'evb
     // Hard links are one inode.
     t.is(new Set(['init', 'sh', 'mount_ext2fs'].map((each) => found.get(`rescue/${each}`)?.inode)).size, 1);
     // What smolBSD adds.
-    for (const folder of ['sbin', 'bin', 'dev', 'etc/include', 'var/qemufwcfg']) like(folder, { type: 'directory', mode: 0o755 });
+    for (const folder of ['sbin', 'bin', 'dev', 'etc/include', 'var/qemufwcfg'])
+      like(folder, { type: 'directory', mode: 0o755 });
     like('sbin/init', { type: 'symlink', target: '/rescue/init' });
     like('sbin/mount_ext2fs', { type: 'symlink', target: '/rescue/mount_ext2fs' });
     like('bin/sh', { type: 'symlink', target: '/rescue/sh' });
@@ -51,7 +56,8 @@ test('releases: 10 and HEAD, by their own addresses', async (t) => {
   const mirror = await Mirror.start(t);
   const box = new Sandbox(t);
   box.write('smol.config.yaml', await mirror.serveNetbsd());
-  const service = (release: string) => `description: x\nrelease: ${release}\nsets: [rescue]\nsize: 8M\nlinks: {/bin/sh: /rescue/sh}\n`;
+  const service = (release: string) =>
+    `description: x\nrelease: ${release}\nsets: [rescue]\nsize: 8M\nlinks: {/bin/sh: /rescue/sh}\n`;
   box.write('services/ten/service.yaml', service('netbsd-10'));
   box.write('services/ten/etc/rc', '#!/bin/sh\n');
   box.write('services/head/service.yaml', service('netbsd-head'));
@@ -75,62 +81,74 @@ test('base, from a set of 10,000 entries', async (t) => {
   for (const member of manyMembers(10_000)) {
     const entry = found.get(member.name.replace(/^\.\/|\/$/g, ''));
     t.truthy(entry, member.name);
-    if (Buffer.isBuffer(member.content)) t.like(entry, { mode: member.mode, gid: member.gid, size: member.content.length });
+    if (Buffer.isBuffer(member.content))
+      t.like(entry, { mode: member.mode, gid: member.gid, size: member.content.length });
   }
 });
 
-const REAL = [process.env['SMOL_TEST_SETS'], path.join(packageRoot(), '../shared/netbsd-9.0-dreamcast')].find(
+const REAL = [process.env.SMOL_TEST_SETS, path.join(packageRoot(), '../shared/netbsd-9.0-dreamcast')].find(
   (folder) => folder !== undefined && existsSync(path.join(folder, 'rescue.tgz')),
 );
 const withRealSets = REAL === undefined ? test.skip : test;
 
-withRealSets('real sets of NetBSD 9.0 match their own manifests, entry for entry (needs $SMOL_TEST_SETS or ../shared)', async (t) => {
-  const box = new Sandbox(t);
-  box.write('smol.config.yaml', 'release: real\n');
-  box.write(
-    'sets/real.yaml',
-    `description: NetBSD 9.0\nguest: netbsd\nsource: "file:${REAL}/{set}.tgz"\nsets: [rescue, etc]\narchs: {i386: {kernel: none}}\n`,
-  );
-  box.write('kernels/none.yaml', 'description: x\nguest: netbsd\narchs: {i386: {source: "file:kernel", machine: microvm}}\n');
-  box.write('kernels/kernel', 'no kernel');
-  box.write('services/real/service.yaml', 'description: x\nsets: [rescue, etc]\nsize: 64M\n');
-  box.write('services/real/etc/rc', '#!/bin/sh\n');
-  const result = await box.smol(['build', 'real', '--arch', 'i386']);
-  t.is(result.code, 0, result.stderr);
-  const image = box.path('images/real-i386.img');
-  t.is(checkImage(image), '');
+withRealSets(
+  'real sets of NetBSD 9.0 match their own manifests, entry for entry (needs $SMOL_TEST_SETS or ../shared)',
+  async (t) => {
+    const box = new Sandbox(t);
+    box.write('smol.config.yaml', 'release: real\n');
+    box.write(
+      'sets/real.yaml',
+      `description: NetBSD 9.0\nguest: netbsd\nsource: "file:${REAL}/{set}.tgz"\nsets: [rescue, etc]\narchs: {i386: {kernel: none}}\n`,
+    );
+    box.write(
+      'kernels/none.yaml',
+      'description: x\nguest: netbsd\narchs: {i386: {source: "file:kernel", machine: microvm}}\n',
+    );
+    box.write('kernels/kernel', 'no kernel');
+    box.write('services/real/service.yaml', 'description: x\nsets: [rescue, etc]\nsize: 64M\n');
+    box.write('services/real/etc/rc', '#!/bin/sh\n');
+    const result = await box.smol(['build', 'real', '--arch', 'i386']);
+    t.is(result.code, 0, result.stderr);
+    const image = box.path('images/real-i386.img');
+    t.is(checkImage(image), '');
 
-  const found = readImage(image);
-  const [set1, set2] = textsOf(image, ['etc/mtree/set.rescue', 'etc/mtree/set.etc']);
-  const mtree = new Map([...parseMtree(set1!), ...parseMtree(set2!)]);
-  t.true(mtree.size > 500, `${mtree.size} entries`);
-  const ids = (file: string) => new Map(textsOf(image, [file])[0]!.split('\n').map((line) => [line.split(':')[0]!, Number(line.split(':')[2])]));
-  const [users, groups] = [ids('etc/passwd'), ids('etc/group')];
-  // smol's own doing: the service's rc, and a device script that suits ext2.
-  const ours = new Set(['etc/rc', 'dev/MAKEDEV']);
-  const types: Record<string, string> = { file: 'file', dir: 'directory', link: 'symlink' };
-  const firstName = new Map<number, string>();
-  const wrong: string[] = [];
-  for (const [at, expected] of mtree) {
-    const entry = found.get(at);
-    if (entry === undefined) {
-      wrong.push(`${at} is missing`);
-      continue;
+    const found = readImage(image);
+    const [set1, set2] = textsOf(image, ['etc/mtree/set.rescue', 'etc/mtree/set.etc']);
+    const mtree = new Map([...parseMtree(set1!), ...parseMtree(set2!)]);
+    t.true(mtree.size > 500, `${mtree.size} entries`);
+    const ids = (file: string) =>
+      new Map(
+        textsOf(image, [file])[0]!
+          .split('\n')
+          .map((line) => [line.split(':')[0]!, Number(line.split(':')[2])]),
+      );
+    const [users, groups] = [ids('etc/passwd'), ids('etc/group')];
+    // smol's own doing: the service's rc, and a device script that suits ext2.
+    const ours = new Set(['etc/rc', 'dev/MAKEDEV']);
+    const types: Record<string, string> = { file: 'file', dir: 'directory', link: 'symlink' };
+    const firstName = new Map<number, string>();
+    const wrong: string[] = [];
+    for (const [at, expected] of mtree) {
+      const entry = found.get(at);
+      if (entry === undefined) {
+        wrong.push(`${at} is missing`);
+        continue;
+      }
+      if (ours.has(at)) continue;
+      const isFirst = !firstName.has(entry.inode);
+      firstName.set(entry.inode, firstName.get(entry.inode) ?? at);
+      const differs = (what: string, a: unknown, b: unknown) =>
+        a !== b && wrong.push(`${at}: ${what} is ${a}, not ${b}`);
+      differs('type', entry.type, types[expected.type]);
+      // Symbolic links have no mode of their own; of two names of an inode the first one's mode holds.
+      if (expected.type !== 'link' && isFirst) differs('mode', entry.mode.toString(8), expected.mode.toString(8));
+      differs('user', entry.uid, users.get(expected.uname));
+      differs('group', entry.gid, groups.get(expected.gname));
+      if (expected.link !== undefined) differs('target', entry.target, expected.link);
+      if (expected.size !== undefined) differs('size', entry.size, expected.size);
+      if (expected.sha256 !== undefined) differs('sha256', entry.sha256, expected.sha256);
     }
-    if (ours.has(at)) continue;
-    const isFirst = !firstName.has(entry.inode);
-    firstName.set(entry.inode, firstName.get(entry.inode) ?? at);
-    const differs = (what: string, a: unknown, b: unknown) => a !== b && wrong.push(`${at}: ${what} is ${a}, not ${b}`);
-    differs('type', entry.type, types[expected.type]);
-    // Symbolic links have no mode of their own; of two names of an inode the first one's mode holds.
-    if (expected.type !== 'link' && isFirst) differs('mode', entry.mode.toString(8), expected.mode.toString(8));
-    differs('user', entry.uid, users.get(expected.uname));
-    differs('group', entry.gid, groups.get(expected.gname));
-    if (expected.link !== undefined) differs('target', entry.target, expected.link);
-    if (expected.size !== undefined) differs('size', entry.size, expected.size);
-    if (expected.sha256 !== undefined) differs('sha256', entry.sha256, expected.sha256);
-  }
-  t.deepEqual(wrong, []);
-  t.log(`${mtree.size} entries of the manifests compared`);
-});
-
+    t.deepEqual(wrong, []);
+    t.log(`${mtree.size} entries of the manifests compared`);
+  },
+);

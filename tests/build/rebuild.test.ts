@@ -1,9 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { packageRoot } from '../../host/paths.ts';
 import { sha256 } from '../../host/files.ts';
+import { packageRoot } from '../../host/paths.ts';
 import { Mirror } from '../rig/mirror.ts';
 import { cleanEnvironment, ranSteps, runProgram, Sandbox } from '../rig/sandbox.ts';
 
@@ -46,7 +56,11 @@ test('an image that was touched or removed is made again, the same', async (t) =
   const { build, image } = await project(t);
   await build();
   const digest = sha256(readFileSync(image));
-  for (const harm of [() => rmSync(image), () => writeFileSync(image, 'short'), () => writeFileSync(image, Buffer.alloc(20 * 1024 ** 2))]) {
+  for (const harm of [
+    () => rmSync(image),
+    () => writeFileSync(image, 'short'),
+    () => writeFileSync(image, Buffer.alloc(20 * 1024 ** 2)),
+  ]) {
     harm();
     t.deepEqual(ranSteps(await build()), ['image rescue-i386']);
     t.is(sha256(readFileSync(image)), digest);
@@ -89,11 +103,14 @@ test('the same bytes in another directory, on another day, for another user with
   const two = await project(t, 'another project, elsewhere');
   t.is((await one.build()).code, 0);
 
-  const later = two.box.write('later.mjs', `
+  const later = two.box.write(
+    'later.mjs',
+    `
     const real = Date.now; const shift = 2 * 86400e3;
     Date.now = () => real() + shift;
     globalThis.Date = class extends Date { constructor(...a) { a.length ? super(...a) : super(real() + shift); } };
-  `);
+  `,
+  );
   const isRoot = process.getuid?.() === 0;
   if (isRoot) execFileSync('chown', ['-R', '65534:65534', path.dirname(two.box.folder)]);
   chmodSync(path.dirname(two.box.folder), 0o755);
@@ -101,7 +118,14 @@ test('the same bytes in another directory, on another day, for another user with
   const user = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
   const result = await runProgram([...user, 'sh', '-c', 'umask 077; exec "$@"', 'sh', ...smol], {
     cwd: two.box.folder,
-    env: { ...cleanEnvironment(), SMOL_CACHE: two.box.cache, HOME: two.box.folder, NODE_OPTIONS: `--import="${later.replaceAll(' ', '%20')}"`, TZ: 'Asia/Tokyo', LC_ALL: 'C' },
+    env: {
+      ...cleanEnvironment(),
+      SMOL_CACHE: two.box.cache,
+      HOME: two.box.folder,
+      NODE_OPTIONS: `--import="${later.replaceAll(' ', '%20')}"`,
+      TZ: 'Asia/Tokyo',
+      LC_ALL: 'C',
+    },
   });
   t.is(result.code, 0, result.stderr);
   t.is(sha256(readFileSync(two.image)), sha256(readFileSync(one.image)));
@@ -122,7 +146,10 @@ test('several services are one graph, whose common steps are done once', async (
 test('two builds at once do not harm each other', async (t) => {
   const { box, build, image } = await project(t);
   const results = await Promise.all([build(), build(), build()]);
-  t.deepEqual(results.map(({ code }) => code), [0, 0, 0]);
+  t.deepEqual(
+    results.map(({ code }) => code),
+    [0, 0, 0],
+  );
   const digest = sha256(readFileSync(image));
   rmSync(image);
   await build();

@@ -65,7 +65,12 @@ test('an HTML page in place of a set', async (t) => {
 
 test('a download that breaks off is resumed where it ended', async (t) => {
   const { mirror, build, box } = await project(t);
-  const bytes = compressed(await tarOf([{ name: 'f', content: execFileSync('head', ['-c', '3000000', '/dev/urandom'], { maxBuffer: 2 ** 24 }) }]), 'tgz');
+  const bytes = compressed(
+    await tarOf([
+      { name: 'f', content: execFileSync('head', ['-c', '3000000', '/dev/urandom'], { maxBuffer: 2 ** 24 }) },
+    ]),
+    'tgz',
+  );
   serveSet(mirror, bytes);
   let times = 0;
   mirror.serve(`${SETS}/etc.tgz`, (request, response) => {
@@ -108,15 +113,26 @@ test('a server that says nothing any more', async (t) => {
 
 test('a server that is not there', async (t) => {
   const { box, told } = await project(t);
-  box.write('smol.config.yaml', 'mirrors:\n  https://nycdn.netbsd.org/: http://127.0.0.1:9/\n  https://smolbsd.org/: http://127.0.0.1:9/\n');
-  t.regex(await told(3), /^error\[unreachable\]: https:\/\/\S+ cannot be reached: .*ECONNREFUSED.*\n {2}fix: check the network, name a mirror/);
+  box.write(
+    'smol.config.yaml',
+    'mirrors:\n  https://nycdn.netbsd.org/: http://127.0.0.1:9/\n  https://smolbsd.org/: http://127.0.0.1:9/\n',
+  );
+  t.regex(
+    await told(3),
+    /^error\[unreachable\]: https:\/\/\S+ cannot be reached: .*ECONNREFUSED.*\n {2}fix: check the network, name a mirror/,
+  );
 });
 
 test('a set that is not what its publisher says', async (t) => {
   const { mirror, told } = await project(t);
   mirror.serve(`${SETS}/etc.tgz`, await etc([{ name: 'evil', content: 'x' }]));
   const text = await told(4);
-  t.regex(text, new RegExp(`^error\\[wrong-checksum\\]: ${NAME} is not what its publisher says it is\n {2}\\| https://nycdn.netbsd.org${SETS}/SHA512 says sha512 [0-9a-f]{128}\n {2}\\| the download has sha512 [0-9a-f]{128}\n {2}fix: nothing of it was kept`));
+  t.regex(
+    text,
+    new RegExp(
+      `^error\\[wrong-checksum\\]: ${NAME} is not what its publisher says it is\n {2}\\| https://nycdn.netbsd.org${SETS}/SHA512 says sha512 [0-9a-f]{128}\n {2}\\| the download has sha512 [0-9a-f]{128}\n {2}fix: nothing of it was kept`,
+    ),
+  );
   mirror.serve(`${SETS}/SHA512`, 'SHA512 (base.tgz) = 00\n');
   t.is(
     await told(4),
@@ -128,7 +144,10 @@ test('where the publisher has no checksums, that is said', async (t) => {
   const { mirror, told, box } = await project(t);
   mirror.serve('/assets/netbsd-SMOL386.sha256', (_, response) => response.writeHead(404).end());
   const url = 'https://smolbsd.org/assets/netbsd-SMOL386';
-  t.regex(await told(0), new RegExp(`fetch ${url}: ${url}.sha256 is not there, so ${url} is taken as it came and pinned`));
+  t.regex(
+    await told(0),
+    new RegExp(`fetch ${url}: ${url}.sha256 is not there, so ${url} is taken as it came and pinned`),
+  );
   t.true(box.read('smol.lock.yaml').includes(`${url}:\n    sha256: `));
 });
 
@@ -158,7 +177,10 @@ test('a set that changed since it was pinned, and smol update', async (t) => {
 
   const nothing = await box.smol(['update', `${NAME}x`]);
   t.is(nothing.code, 2);
-  t.is(box.told(nothing), `error[no-such-pin]: nothing named ${NAME}x is pinned (did you mean "${NAME}"?)\n  fix: smol.lock.yaml has the names; the name of a service means all that it needs`);
+  t.is(
+    box.told(nothing),
+    `error[no-such-pin]: nothing named ${NAME}x is pinned (did you mean "${NAME}"?)\n  fix: smol.lock.yaml has the names; the name of a service means all that it needs`,
+  );
 });
 
 test('an update that fails keeps the old pin', async (t) => {
@@ -178,8 +200,14 @@ test('archives that are none, or are an attack', async (t) => {
     return told(code);
   };
   const { gzipSync } = await import('node:zlib');
-  t.regex(await say(gzipSync(Buffer.alloc(2000, 'no tar '))), new RegExp(`^error\\[broken-archive\\]: ${NAME} cannot be unpacked: Invalid tar header`));
-  t.regex(await say((await etc()).subarray(0, 200)), new RegExp(`^error\\[broken-archive\\]: ${NAME} cannot be unpacked: unexpected end of file`));
+  t.regex(
+    await say(gzipSync(Buffer.alloc(2000, 'no tar '))),
+    new RegExp(`^error\\[broken-archive\\]: ${NAME} cannot be unpacked: Invalid tar header`),
+  );
+  t.regex(
+    await say((await etc()).subarray(0, 200)),
+    new RegExp(`^error\\[broken-archive\\]: ${NAME} cannot be unpacked: unexpected end of file`),
+  );
   t.is(
     await say(await etc([{ name: '../../etc/passwd', content: 'x' }])),
     `error[unsafe-path]: ${NAME} holds "../../etc/passwd", which leads out of the archive\n  fix: do not use this archive: it may be an attack`,
@@ -218,20 +246,35 @@ test('a file over a directory names what brings each', async (t) => {
 
 test('files: that names nothing, and what it does', async (t) => {
   const { box, told } = await project(t);
-  box.write('services/web/service.yaml', 'description: x\nsets: [etc]\nsize: 8M\nfiles:\n  /etc/rc: {mode: "4750", owner: "3:5"}\n');
+  box.write(
+    'services/web/service.yaml',
+    'description: x\nsets: [etc]\nsize: 8M\nfiles:\n  /etc/rc: {mode: "4750", owner: "3:5"}\n',
+  );
   await told(0);
   const listing = execFileSync('debugfs', ['-R', 'stat /etc/rc', `${box.path('images/web-i386.img')}?offset=1048576`], {
-    encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, PATH: `${process.env['PATH']}:/sbin:/usr/sbin` },
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env: { ...process.env, PATH: `${process.env.PATH}:/sbin:/usr/sbin` },
   });
   t.regex(listing, /Mode: {2}04750/);
   t.regex(listing, /User: {5}3 {3}Group: {5}5/);
-  box.write('services/web/service.yaml', 'description: x\nsets: [etc]\nsize: 8M\nfiles:\n  /etc/none: {mode: "0600"}\n');
+  box.write(
+    'services/web/service.yaml',
+    'description: x\nsets: [etc]\nsize: 8M\nfiles:\n  /etc/none: {mode: "0600"}\n',
+  );
   t.is(await told(2), 'error[unmatched-file]: files: names /etc/none, which is in no set and no overlay');
 });
 
 test('an image that is too small says by how much, and what fills it', async (t) => {
   const { box, mirror, told } = await project(t);
-  serveSet(mirror, await etc([...ETC, { name: 'usr/lib/big', content: Buffer.alloc(9_000_000, 1) }, { name: 'usr/bin/x', content: Buffer.alloc(500_000, 2) }]));
+  serveSet(
+    mirror,
+    await etc([
+      ...ETC,
+      { name: 'usr/lib/big', content: Buffer.alloc(9_000_000, 1) },
+      { name: 'usr/bin/x', content: Buffer.alloc(500_000, 2) },
+    ]),
+  );
   // The sizes of what is shipped with smol may change; that it is listed may not.
   t.is(
     (await told(1)).replaceAll(/\S+ KiB {2}(?=\/etc)/g, '~ KiB  '),
@@ -262,14 +305,22 @@ test('mirrors on this host, and files dropped in, need no network', async (t) =>
 
   // A file that was dropped in comes first, and is held to the same pin.
   box.write('sets/i386/etc.tgz', await etc([{ name: 'other', content: 'x' }]));
-  t.regex(await told(4), new RegExp(`^error\\[pin-mismatch\\]: ${NAME} has changed since it was pinned\n.*\n.*, in <project>/sets/i386/etc.tgz\n`));
+  t.regex(
+    await told(4),
+    new RegExp(
+      `^error\\[pin-mismatch\\]: ${NAME} has changed since it was pinned\n.*\n.*, in <project>/sets/i386/etc.tgz\n`,
+    ),
+  );
   t.is((await box.smol(['update', NAME])).code, 0);
   await told(0);
 });
 
 test('a proxy from the usual variables is used', async (t) => {
   const { mirror, box, build } = await project(t);
-  box.write('smol.config.yaml', 'mirrors:\n  https://nycdn.netbsd.org/: http://mirror.invalid/\n  https://smolbsd.org/: http://mirror.invalid/\n');
+  box.write(
+    'smol.config.yaml',
+    'mirrors:\n  https://nycdn.netbsd.org/: http://mirror.invalid/\n  https://smolbsd.org/: http://mirror.invalid/\n',
+  );
   // As a proxy the rig's server gets whole URLs.
   const bytes = await etc();
   mirror.serve(`http://mirror.invalid${SETS}/etc.tgz`, bytes);
@@ -283,7 +334,12 @@ const asRoot = process.getuid?.() === 0 ? test : test.skip;
 
 asRoot('a full disk (needs root, to mount a small one)', async (t) => {
   const { box, mirror, told } = await project(t);
-  serveSet(mirror, await etc([{ name: 'big', content: execFileSync('head', ['-c', '6000000', '/dev/urandom'], { maxBuffer: 2 ** 24 }) }]));
+  serveSet(
+    mirror,
+    await etc([
+      { name: 'big', content: execFileSync('head', ['-c', '6000000', '/dev/urandom'], { maxBuffer: 2 ** 24 }) },
+    ]),
+  );
   mkdirSync(box.cache, { recursive: true });
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', box.cache]);
   try {
@@ -300,7 +356,10 @@ asRoot('a full disk (needs root, to mount a small one)', async (t) => {
 
 test('an overlay that changes is noticed, a drop-in kernel too', async (t) => {
   const { box, build } = await project(t);
-  box.write('kernels/own.yaml', 'description: x\nguest: netbsd\narchs: {i386: {source: "file:own-kernel", machine: microvm}}\n');
+  box.write(
+    'kernels/own.yaml',
+    'description: x\nguest: netbsd\narchs: {i386: {source: "file:own-kernel", machine: microvm}}\n',
+  );
   box.write('kernels/own-kernel', 'first');
   box.write('services/web/service.yaml', 'description: x\nsets: [etc]\nkernel: own\nsize: 8M\n');
   t.is((await build()).code, 0);

@@ -11,7 +11,8 @@ import { CorruptBlob } from '../../model/step.ts';
 function open(t: ExecutionContext): { store: Store; folder: string; file: (digest: string) => string } {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'smol-store-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const file = (digest: string) => path.join(folder, 'blobs', 'content-v2', 'sha256', digest.slice(0, 2), digest.slice(2, 4), digest.slice(4));
+  const file = (digest: string) =>
+    path.join(folder, 'blobs', 'content-v2', 'sha256', digest.slice(0, 2), digest.slice(2, 4), digest.slice(4));
   return { store: new Store(folder), folder, file };
 }
 

@@ -61,12 +61,22 @@ class Bench {
   }
 
   blobFile(digest: string): string {
-    return path.join(this.folder, 'blobs', 'content-v2', 'sha256', digest.slice(0, 2), digest.slice(2, 4), digest.slice(4));
+    return path.join(
+      this.folder,
+      'blobs',
+      'content-v2',
+      'sha256',
+      digest.slice(0, 2),
+      digest.slice(2, 4),
+      digest.slice(4),
+    );
   }
 }
 
 const echo = async (context: StepContext, name: string) =>
-  `${name}(${Object.values(context.inputs).map((input) => input.digest.slice(0, 4)).join(',')})${context.identity ?? ''}`;
+  `${name}(${Object.values(context.inputs)
+    .map((input) => input.digest.slice(0, 4))
+    .join(',')})${context.identity ?? ''}`;
 
 test('a step is run once, however many need it, and not again', async (t) => {
   const bench = new Bench(t, echo);
@@ -83,7 +93,9 @@ test('a step is run once, however many need it, and not again', async (t) => {
 
 test('an output that is the same stops the cascade', async (t) => {
   let content = 'one';
-  const bench = new Bench(t, async (context, name) => (name === 'lower' ? String(context.identity).toLowerCase() : echo(context, name)));
+  const bench = new Bench(t, async (context, name) =>
+    name === 'lower' ? String(context.identity).toLowerCase() : echo(context, name),
+  );
   const source = { name: 'source', identify: async () => content };
   const top = bench.step('top', { lower: bench.step('lower', {}, { source }) });
   await bench.engine().realise(top);
@@ -121,7 +133,7 @@ test('only what is needed of a cache with holes is made again', async (t) => {
 test('a damaged blob is noticed when it is read, and made again', async (t) => {
   const bench = new Bench(t, async (context, name) => {
     if (name !== 'top') return `the content of ${name}`;
-    return `top of ${(await context.store.readBytes(context.inputs['low']!.digest)).toString()}`;
+    return `top of ${(await context.store.readBytes(context.inputs.low!.digest)).toString()}`;
   });
   let version = 1;
   const low = bench.step('low');
@@ -143,7 +155,9 @@ test('a damaged blob is noticed when it is read, and made again', async (t) => {
 test('records say what went into a key, for people', async (t) => {
   const bench = new Bench(t, echo);
   const { key } = await bench.engine().realise(bench.step('top', { low: bench.step('low') }));
-  const record = JSON.parse(readFileSync(path.join(bench.folder, 'steps', key.slice(0, 2), `${key.slice(2)}.json`), 'utf8'));
+  const record = JSON.parse(
+    readFileSync(path.join(bench.folder, 'steps', key.slice(0, 2), `${key.slice(2)}.json`), 'utf8'),
+  );
   t.like(record, { format: 1, step: 'top', key, parts: { task: 'test', version: 1, options: { name: 'top' } } });
   t.regex(record.parts.inputs.low, /^blob [0-9a-f]{64}$/);
 });
@@ -163,10 +177,15 @@ test('the first failure stops what runs, and nothing of it is kept', async (t) =
     return 'never';
   });
   const engine = bench.engine();
-  const error = await t.throwsAsync(engine.realise(bench.step('top', { slow: bench.step('slow'), bad: bench.step('bad') })));
+  const error = await t.throwsAsync(
+    engine.realise(bench.step('top', { slow: bench.step('slow'), bad: bench.step('bad') })),
+  );
   await engine.settle();
   t.is(error?.message, 'bad step');
-  t.deepEqual(bench.events.filter(({ type }) => type === 'step-failed').map((event) => 'step' in event && event.step), ['bad']);
+  t.deepEqual(
+    bench.events.filter(({ type }) => type === 'step-failed').map((event) => 'step' in event && event.step),
+    ['bad'],
+  );
   t.throws(() => readdirSync(path.join(bench.folder, 'steps')), { code: 'ENOENT' });
 });
 

@@ -15,5 +15,9 @@ test('no two different lists of parts have the same key', (t) => {
 });
 
 test('canonical JSON says the same as JSON', (t) => {
-  fc.assert(fc.property(fc.jsonValue(), (value) => t.deepEqual(JSON.parse(canonical(value as Json)), JSON.parse(JSON.stringify(value)))));
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) =>
+      t.deepEqual(JSON.parse(canonical(value as Json)), JSON.parse(JSON.stringify(value))),
+    ),
+  );
 });

@@ -25,7 +25,16 @@ class Sample {
     this.contents.set(blob, content);
     const slice = { blob, offset: 0, size: content.length, digest: sha256(content) };
     const { blob: _, ...attributes } = more;
-    this.entries.push({ path: at, mode: 0o644, uid: 0, gid: 0, mtime: TIME, ...attributes, type: 'file', content: slice } as Entry);
+    this.entries.push({
+      path: at,
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+      mtime: TIME,
+      ...attributes,
+      type: 'file',
+      content: slice,
+    } as Entry);
     return this;
   }
 
@@ -50,14 +59,20 @@ class Sample {
     if (layout === undefined) throw new Error('the sample does not fit');
     await writeGpt(sink, { size, name: 'sampleroot', type: 'ext2', seed: 'sample' });
     const { contents } = this;
-    await writeExt2(layout, { uuid: uuidFrom('sample', 'fs'), label: 'sample', time: TIME }, async function* (entries) {
-      for (const entry of entries) {
-        if (entry.type !== 'file') continue;
-        const content = contents.get(entry.content.blob)!;
-        // In pieces that are no multiple of a block, as a store may give them.
-        for (let at = 0; at < content.length; at += 1_000_003) yield { entry, piece: content.subarray(at, at + 1_000_003) };
-      }
-    }, shifted(sink, PARTITION_START));
+    await writeExt2(
+      layout,
+      { uuid: uuidFrom('sample', 'fs'), label: 'sample', time: TIME },
+      async function* (entries) {
+        for (const entry of entries) {
+          if (entry.type !== 'file') continue;
+          const content = contents.get(entry.content.blob)!;
+          // In pieces that are no multiple of a block, as a store may give them.
+          for (let at = 0; at < content.length; at += 1_000_003)
+            yield { entry, piece: content.subarray(at, at + 1_000_003) };
+        }
+      },
+      shifted(sink, PARTITION_START),
+    );
     closeSync(handle);
     return file;
   }
@@ -70,7 +85,8 @@ function expected(entries: readonly Entry[]): Record<string, Partial<FoundEntry>
       .filter((entry) => entry.path !== '')
       .map((entry) => {
         const { mode, uid, gid } = entry;
-        if (entry.type === 'file') return [entry.path, { type: 'file', mode, uid, gid, size: entry.content.size, sha256: entry.content.digest }];
+        if (entry.type === 'file')
+          return [entry.path, { type: 'file', mode, uid, gid, size: entry.content.size, sha256: entry.content.digest }];
         if (entry.type === 'symlink') return [entry.path, { type: 'symlink', mode, uid, gid, target: entry.target }];
         return [entry.path, { type: entry.type === 'directory' ? 'directory' : 'other', mode, uid, gid }];
       }),
@@ -109,7 +125,10 @@ test('modes, owners, links, devices and long targets come back as they went in',
   t.deepEqual(samePaths(found(image)), samePaths(expected(sample.entries)));
 });
 
-for (const [name, size] of [['1 KiB', 6 * 1024 ** 2], ['4 KiB', 64 * 1024 ** 2]] as const) {
+for (const [name, size] of [
+  ['1 KiB', 6 * 1024 ** 2],
+  ['4 KiB', 64 * 1024 ** 2],
+] as const) {
   test(`files through every kind of indirect block, with blocks of ${name}`, async (t) => {
     const sample = new Sample();
     // Direct, single, double; with 1 KiB blocks 12 + 256 + 256² is out of reach of a small test's double only.

@@ -12,7 +12,10 @@ import { x86Guest } from '../../vm/accelerator.ts';
 
 test('checksums of all forms that publishers use', (t) => {
   const [long, short] = ['ab'.repeat(64), 'cd'.repeat(32)];
-  t.deepEqual(checksumOf('base.tgz', `MD5 (base.tgz) = 00\nSHA512 (etc.tgz) = ${short}\nSHA512 (base.tgz) = ${long}\n`), { algorithm: 'sha512', hex: long });
+  t.deepEqual(
+    checksumOf('base.tgz', `MD5 (base.tgz) = 00\nSHA512 (etc.tgz) = ${short}\nSHA512 (base.tgz) = ${long}\n`),
+    { algorithm: 'sha512', hex: long },
+  );
   t.deepEqual(checksumOf('base.tgz', `${short}  base.tgz\n`), { algorithm: 'sha256', hex: short });
   t.deepEqual(checksumOf('base.tgz', `${short} *./sets/base.tgz\n`), { algorithm: 'sha256', hex: short });
   t.deepEqual(checksumOf('kernel', `${short.toUpperCase()}\n`), { algorithm: 'sha256', hex: short });
@@ -24,8 +27,14 @@ test('files that are not what their names say', (t) => {
   const html = Buffer.from('<!DOCTYPE html><html>');
   t.deepEqual(misnamed('base.tar.xz', html), { expected: 'an xz-compressed tar archive', found: 'an HTML page' });
   t.deepEqual(misnamed('netbsd-SMOL', html), { expected: 'a file', found: 'an HTML page' });
-  t.deepEqual(misnamed('etc.tgz', Buffer.from('moved\n')), { expected: 'a gzip-compressed tar archive', found: 'the text "moved"' });
-  t.deepEqual(misnamed('etc.tgz', Buffer.alloc(0)), { expected: 'a gzip-compressed tar archive', found: 'an empty file' });
+  t.deepEqual(misnamed('etc.tgz', Buffer.from('moved\n')), {
+    expected: 'a gzip-compressed tar archive',
+    found: 'the text "moved"',
+  });
+  t.deepEqual(misnamed('etc.tgz', Buffer.alloc(0)), {
+    expected: 'a gzip-compressed tar archive',
+    found: 'an empty file',
+  });
   t.is(misnamed('etc.tgz', Buffer.from([0x1f, 0x8b, 8])), undefined);
   t.is(misnamed('netbsd-SMOL', Buffer.from([0x7f, 0x45, 0x4c, 0x46])), undefined);
 });
@@ -36,9 +45,16 @@ test('cpio archives are read by bsdcpio', (t) => {
     { path: 'bin/sh', mode: 0o100755, content: Buffer.from('odd') },
     { path: 'dev/console', mode: 0o020600, device: { major: 5, minor: 1 } },
   ]);
-  const listing = execFileSync('bsdtar', ['-tvf', '-'], { input: archive, encoding: 'utf8', env: { ...process.env, TZ: 'UTC' } });
+  const listing = execFileSync('bsdtar', ['-tvf', '-'], {
+    input: archive,
+    encoding: 'utf8',
+    env: { ...process.env, TZ: 'UTC' },
+  });
   t.deepEqual(
-    listing.trim().split('\n').map((line) => line.replaceAll(/\s+/g, ' ')),
+    listing
+      .trim()
+      .split('\n')
+      .map((line) => line.replaceAll(/\s+/g, ' ')),
     [
       'drwxr-xr-x 0 0 0 0 Jan 1 1970 bin',
       '-rwxr-xr-x 0 0 0 3 Jan 1 1970 bin/sh',
@@ -60,7 +76,9 @@ test('a PVH entry is found where there is one', (t) => {
 test('qcow2 overlays are sound in the eyes of qemu-img, and read through', (t) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'smol-qcow2-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const [backing, overlay, flat] = ['base, with a comma.img', 'overlay.qcow2', 'flat.img'].map((name) => path.join(folder, name)) as [string, string, string];
+  const [backing, overlay, flat] = ['base, with a comma.img', 'overlay.qcow2', 'flat.img'].map((name) =>
+    path.join(folder, name),
+  ) as [string, string, string];
   const content = Buffer.alloc(3 * 1024 ** 2, 'backing ');
   writeFileSync(backing, content);
   writeFileSync(overlay, qcow2Overlay(backing, content.length));

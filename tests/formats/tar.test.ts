@@ -31,14 +31,17 @@ test('entries are found where they lie, in whatever pieces the archive comes', a
   ]);
   for (const chunk of [1, 512, 700, tar.length]) {
     const entries = await index(tar, chunk);
-    t.deepEqual(entries.map(({ path, type, mode, uid, gid }) => [path.slice(0, 8), type, mode, uid, gid]), [
-      ['dev', 'character', 0o644, 0, 0],
-      ['dir', 'directory', 0o1777, 7, 13],
-      ['dir/agai', 'file', 0o4555, 3, 0],
-      ['dir/file', 'file', 0o4555, 3, 0],
-      ['link', 'symlink', 0o777, 0, 0],
-      ['long/nnn', 'file', 0o644, 0, 0],
-    ]);
+    t.deepEqual(
+      entries.map(({ path, type, mode, uid, gid }) => [path.slice(0, 8), type, mode, uid, gid]),
+      [
+        ['dev', 'character', 0o644, 0, 0],
+        ['dir', 'directory', 0o1777, 7, 13],
+        ['dir/agai', 'file', 0o4555, 3, 0],
+        ['dir/file', 'file', 0o4555, 3, 0],
+        ['link', 'symlink', 0o777, 0, 0],
+        ['long/nnn', 'file', 0o644, 0, 0],
+      ],
+    );
     for (const entry of entries) {
       if (entry.type !== 'file') continue;
       const { offset, size } = entry.content;
@@ -49,15 +52,32 @@ test('entries are found where they lie, in whatever pieces the archive comes', a
 });
 
 test('of a path that is there twice the last is taken', async (t) => {
-  const [entry] = await index(await tarOf([{ name: 'f', content: 'first' }, { name: './f', content: 'second', mode: 0o600 }]));
+  const [entry] = await index(
+    await tarOf([
+      { name: 'f', content: 'first' },
+      { name: './f', content: 'second', mode: 0o600 },
+    ]),
+  );
   t.like(entry, { mode: 0o600, content: { size: 6 } });
 });
 
 test('what leads out of the archive is refused', async (t) => {
-  t.deepEqual(await refused([{ name: '../evil', content: 'x' }]), ['unsafe-path', 'sets.tar holds "../evil", which leads out of the archive']);
-  t.deepEqual(await refused([{ name: 'a/../../evil', content: 'x' }]), ['unsafe-path', 'sets.tar holds "a/../../evil", which leads out of the archive']);
-  t.deepEqual(await refused([{ name: '/etc/passwd', content: 'x' }]), ['unsafe-path', 'sets.tar holds "/etc/passwd", which is absolute']);
-  t.deepEqual(await refused([{ name: 'a', content: { link: '/etc/passwd' } }]), ['unsafe-path', 'sets.tar holds "/etc/passwd", which is absolute']);
+  t.deepEqual(await refused([{ name: '../evil', content: 'x' }]), [
+    'unsafe-path',
+    'sets.tar holds "../evil", which leads out of the archive',
+  ]);
+  t.deepEqual(await refused([{ name: 'a/../../evil', content: 'x' }]), [
+    'unsafe-path',
+    'sets.tar holds "a/../../evil", which leads out of the archive',
+  ]);
+  t.deepEqual(await refused([{ name: '/etc/passwd', content: 'x' }]), [
+    'unsafe-path',
+    'sets.tar holds "/etc/passwd", which is absolute',
+  ]);
+  t.deepEqual(await refused([{ name: 'a', content: { link: '/etc/passwd' } }]), [
+    'unsafe-path',
+    'sets.tar holds "/etc/passwd", which is absolute',
+  ]);
   t.deepEqual(await refused([{ name: 'a', content: { link: 'b' } }]), [
     'unsupported-entry',
     'sets.tar holds "a", a hard link to "b", which does not come before it, which smol cannot put into an image',

@@ -2,7 +2,12 @@ import test, { type ExecutionContext } from 'ava';
 import { Sandbox } from '../rig/sandbox.ts';
 
 /** Builds a service with this manifest, and gives what was said. */
-async function told(t: ExecutionContext, manifest: string, more: Record<string, string> = {}, args = ['build', 'web', '--arch', 'i386']) {
+async function told(
+  t: ExecutionContext,
+  manifest: string,
+  more: Record<string, string> = {},
+  args = ['build', 'web', '--arch', 'i386'],
+) {
   const box = new Sandbox(t);
   box.write('smol.config.yaml', 'release: netbsd-11\n');
   box.write('services/web/service.yaml', manifest);
@@ -139,7 +144,7 @@ test('a service and an architecture that there is not', async (t) => {
   fix: use --arch amd64`,
   );
   t.is(
-    await told(t, `${GOOD}release: debian\n`.replace('base', 'busybox-static') + 'kernel: smol386\n'),
+    await told(t, `${`${GOOD}release: debian\n`.replace('base', 'busybox-static')}kernel: smol386\n`),
     `error[guest-mismatch]: the kernel smol386 is of netbsd, but the release debian is of linux
   fix: name a kernel of linux in the service's kernel: key`,
   );
@@ -160,7 +165,9 @@ test('a service without etc/rc', async (t) => {
 
 test('what comes with a later version is refused by name', async (t) => {
   t.is(
-    await told(t, `${GOOD}fs: ffs\npackages: [nginx]\nfinalizer: {url: "https://example.org/x.sh"}\n`, { 'services/web/postinst/00.sh': '' }),
+    await told(t, `${GOOD}fs: ffs\npackages: [nginx]\nfinalizer: {url: "https://example.org/x.sh"}\n`, {
+      'services/web/postinst/00.sh': '',
+    }),
     `error[not-yet]: finalizer: is understood, but this version of smol cannot do its work yet
  --> services/web/service.yaml:5:1
 5 | finalizer: {url: "https://example.org/x.sh"}
@@ -191,7 +198,10 @@ test('a wrong configuration, a wrong catalogue, a wrong lock file', async (t) =>
   fix: use arch, mirrors, pools, release or sourceDate`,
   );
   t.is(
-    await told(t, `${GOOD}release: own\n`, { 'sets/own.yaml': 'description: x\nguest: openbsd\nsource: "ftp://x"\nsets: [base]\narchs: {i386: {kernel: smol386}}\n' }),
+    await told(t, `${GOOD}release: own\n`, {
+      'sets/own.yaml':
+        'description: x\nguest: openbsd\nsource: "ftp://x"\nsets: [base]\narchs: {i386: {kernel: smol386}}\n',
+    }),
     `error[invalid-value]: guest must be netbsd or linux, not "openbsd"
  --> sets/own.yaml:2:8
 2 | guest: openbsd
@@ -213,7 +223,12 @@ error[invalid-value]: source must be a URL, file:<path> or apt:<package>:<arch>,
 test('a name too long for the partition table', async (t) => {
   const name = 'a-service-with-a-name-that-is-very-long';
   t.is(
-    await told(t, GOOD, { [`services/${name}/service.yaml`]: GOOD, [`services/${name}/etc/rc`]: '' }, ['build', name, '--arch', 'i386']),
+    await told(t, GOOD, { [`services/${name}/service.yaml`]: GOOD, [`services/${name}/etc/rc`]: '' }, [
+      'build',
+      name,
+      '--arch',
+      'i386',
+    ]),
     `error[long-name]: the partition name "${name}root" is longer than the 36 characters that GPT has room for
   fix: give the service a shorter name`,
   );

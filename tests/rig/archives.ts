@@ -5,7 +5,9 @@ import { type Headers, pack } from 'tar-stream';
 
 /** One thing in an archive: a text is a file, null a directory. */
 export type Content = string | Buffer | null | { link: string } | { symlink: string };
-export type Member = { readonly name: string; readonly content: Content } & Partial<Pick<Headers, 'mode' | 'uid' | 'gid' | 'mtime' | 'type' | 'devmajor' | 'devminor'>>;
+export type Member = { readonly name: string; readonly content: Content } & Partial<
+  Pick<Headers, 'mode' | 'uid' | 'gid' | 'mtime' | 'type' | 'devmajor' | 'devminor'>
+>;
 
 const MTIME = new Date('2025-03-01T12:00:00Z');
 
@@ -18,7 +20,8 @@ export async function tarOf(members: readonly Member[]): Promise<Buffer> {
   for (const { name, content, ...rest } of members) {
     const base = { name, uid: 0, gid: 0, mtime: MTIME, ...rest };
     if (content === null) tar.entry({ mode: 0o755, type: 'directory', ...base });
-    else if (typeof content === 'string' || Buffer.isBuffer(content)) tar.entry({ mode: 0o644, ...base }, content as string);
+    else if (typeof content === 'string' || Buffer.isBuffer(content))
+      tar.entry({ mode: 0o644, ...base }, content as string);
     else if ('link' in content) tar.entry({ mode: 0o644, type: 'link', linkname: content.link, ...base });
     else tar.entry({ mode: 0o777, type: 'symlink', linkname: content.symlink, ...base });
   }
@@ -65,7 +68,13 @@ export function manyMembers(count: number): Member[] {
     const name = `./usr/d${Math.floor(n / 40)}/file${n}`;
     if (n % 23 === 7) members.push({ name, content: { symlink: `file${n - 1}` } });
     else if (n % 31 === 9) members.push({ name, content: { link: `./usr/d${Math.floor((n - 1) / 40)}/file${n - 1}` } });
-    else members.push({ name, content: Buffer.alloc((n * 7919) % 9000, `content of ${n}\n`), mode: n % 5 ? 0o444 : 0o555, gid: n % 7 });
+    else
+      members.push({
+        name,
+        content: Buffer.alloc((n * 7919) % 9000, `content of ${n}\n`),
+        mode: n % 5 ? 0o444 : 0o555,
+        gid: n % 7,
+      });
   }
   return members.slice(0, count);
 }

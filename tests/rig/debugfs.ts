@@ -26,7 +26,11 @@ export function readImage(image: string): Map<string, FoundEntry> {
     const found = new Map<string, FoundEntry>();
     for (let level = ['']; level.length > 0; ) {
       const next: string[] = [];
-      const output = debugfs(image, folder, level.map((directory) => `ls -p "/${directory}"`));
+      const output = debugfs(
+        image,
+        folder,
+        level.map((directory) => `ls -p "/${directory}"`),
+      );
       for (const [n, listing] of output.entries()) {
         for (const line of listing.split('\n').filter((each) => each.startsWith('/'))) {
           const [, inode = '', mode = '', uid, gid, name = '', size] = line.split('/');
@@ -49,9 +53,17 @@ export function readImage(image: string): Map<string, FoundEntry> {
 function withContents(image: string, folder: string, found: Map<string, FoundEntry>): Map<string, FoundEntry> {
   const files = [...found].filter(([, { type }]) => type === 'file' || type === 'symlink');
   const inodes = [...new Set(files.map(([, { inode }]) => inode))];
-  debugfs(image, folder, inodes.map((inode) => `dump <${inode}> ${folder}/${inode}`));
+  debugfs(
+    image,
+    folder,
+    inodes.map((inode) => `dump <${inode}> ${folder}/${inode}`),
+  );
   const links = files.filter(([, { type }]) => type === 'symlink');
-  const stats = debugfs(image, folder, links.map(([, { inode }]) => `stat <${inode}>`));
+  const stats = debugfs(
+    image,
+    folder,
+    links.map(([, { inode }]) => `stat <${inode}>`),
+  );
   const targets = new Map(
     links.map(([at, { inode }], n) => {
       const fast = /Fast link dest: "(.*)"/.exec(stats[n]!)?.[1];
@@ -62,7 +74,9 @@ function withContents(image: string, folder: string, found: Map<string, FoundEnt
     [...found].map(([at, entry]) => {
       if (entry.type === 'symlink') return [at, { ...entry, target: targets.get(at)! }];
       if (entry.type !== 'file') return [at, entry];
-      const sha256 = createHash('sha256').update(readFileSync(path.join(folder, String(entry.inode)))).digest('hex');
+      const sha256 = createHash('sha256')
+        .update(readFileSync(path.join(folder, String(entry.inode))))
+        .digest('hex');
       return [at, { ...entry, sha256 }];
     }),
   );
@@ -86,7 +100,11 @@ function debugfs(image: string, folder: string, commands: readonly string[]): st
 export function checkImage(image: string): string {
   const run = (program: string, args: string[]) => {
     try {
-      return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env: toolsEnvironment() });
+      return execFileSync(program, args, {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: toolsEnvironment(),
+      });
     } catch (error) {
       return `FAILED ${(error as { stdout: string }).stdout}${(error as { stderr: string }).stderr}`;
     }
@@ -101,7 +119,7 @@ export function checkImage(image: string): string {
 
 /** The tools live in sbin, which is not on everybody's PATH. */
 function toolsEnvironment(): NodeJS.ProcessEnv {
-  return { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` };
+  return { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
 }
 
 /** The texts of files in an image. */

@@ -57,7 +57,10 @@ export class Mirror {
     const { gzipSync } = await import('node:zlib');
     const packed = gzipSync(kernel);
     this.serve(`${daily}/evbarm-aarch64/binary/kernel/netbsd-GENERIC64.img.gz`, packed);
-    this.serve(`${daily}/evbarm-aarch64/binary/kernel/SHA512`, `SHA512 (netbsd-GENERIC64.img.gz) = ${sha512(packed)}\n`);
+    this.serve(
+      `${daily}/evbarm-aarch64/binary/kernel/SHA512`,
+      `SHA512 (netbsd-GENERIC64.img.gz) = ${sha512(packed)}\n`,
+    );
     return `mirrors:
   https://nycdn.netbsd.org/: ${this.url}/
   https://cdn.netbsd.org/: ${this.url}/
@@ -85,8 +88,8 @@ export function answerBytes(bytes: Buffer, range: string | undefined, response: 
   const start = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
   const part = bytes.subarray(start);
   const headers = { 'content-length': part.length, etag: `"${sha512(bytes).slice(0, 16)}"` };
-  if (start > 0) response.writeHead(206, { ...headers, 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` });
+  if (start > 0)
+    response.writeHead(206, { ...headers, 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` });
   else response.writeHead(200, headers);
   response.end(part);
 }
-

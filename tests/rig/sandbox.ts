@@ -26,10 +26,11 @@ export class Sandbox {
   readonly folder: string;
   readonly cache: string;
 
-  constructor(t: ExecutionContext<unknown>, name = 'project') {
+  /** `name` is the folder's; `cache` one to share with other tests, for what takes long to fetch. */
+  constructor(t: ExecutionContext<unknown>, name = 'project', cache?: string) {
     const base = mkdtempSync(path.join(os.tmpdir(), 'smol-test-'));
     this.folder = path.join(base, name);
-    this.cache = path.join(base, 'cache');
+    this.cache = cache ?? path.join(base, 'cache');
     mkdirSync(this.folder);
     t.teardown(() => rmSync(base, { recursive: true, force: true }));
   }
@@ -78,7 +79,11 @@ export function cleanEnvironment(): Record<string, string | undefined> {
 
 export function runProgram(
   [program = '', ...args]: readonly string[],
-  { cwd, env, watch }: { cwd: string; env: Record<string, string | undefined>; watch?: RunSettings['watch'] | undefined },
+  {
+    cwd,
+    env,
+    watch,
+  }: { cwd: string; env: Record<string, string | undefined>; watch?: RunSettings['watch'] | undefined },
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -107,7 +112,7 @@ function eventsOf(stdout: string): Record<string, unknown>[] {
 /** The steps that a --json run really did, without the name of the target. */
 export function ranSteps(result: Result): string[] {
   return result.events
-    .filter((event) => event['type'] === 'step-finished' && event['cached'] === false)
-    .map((event) => String(event['step']))
+    .filter((event) => event.type === 'step-finished' && event.cached === false)
+    .map((event) => String(event.step))
     .sort();
 }

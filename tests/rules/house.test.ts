@@ -43,7 +43,11 @@ const sources: readonly Source[] = FOLDERS.flatMap((folder) =>
       const file = `${folder}/${name}`;
       const text = readFileSync(path.join(packageRoot(), file), 'utf8');
       const imports = [...text.matchAll(/(?:from|import\() ?'([^']+)'/g)].map((match) => match[1]!);
-      return { file, text, imports: imports.map((name) => (name.startsWith('.') ? path.join(path.dirname(file), name) : name)) };
+      return {
+        file,
+        text,
+        imports: imports.map((name) => (name.startsWith('.') ? path.join(path.dirname(file), name) : name)),
+      };
     }),
 );
 
@@ -55,8 +59,15 @@ test('every folder of code has a rank', (t) => {
   const known = new Set([...FOLDERS, 'tests', 'bench', 'scripts', 'build', 'node_modules', 'images']);
   const folders = readdirSync(packageRoot(), { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && !known.has(entry.name))
-    .filter((entry) => readdirSync(path.join(packageRoot(), entry.name), { recursive: true, encoding: 'utf8' }).some((name) => name.endsWith('.ts')));
-  t.deepEqual(folders.map(({ name }) => name), []);
+    .filter((entry) =>
+      readdirSync(path.join(packageRoot(), entry.name), { recursive: true, encoding: 'utf8' }).some((name) =>
+        name.endsWith('.ts'),
+      ),
+    );
+  t.deepEqual(
+    folders.map(({ name }) => name),
+    [],
+  );
 });
 
 test('imports go down only', (t) => {
@@ -82,7 +93,10 @@ test('no import leads back to where it came from', (t) => {
   for (const file of graph.keys()) visit(file, []);
   // Types that mention each other make no cycle at run time.
   const known = ['manifest/document.ts -> manifest/validate.ts', 'manifest/document.ts -> manifest/located.ts'];
-  t.deepEqual(cycles.filter((cycle) => !known.some((each) => cycle.includes(each))), []);
+  t.deepEqual(
+    cycles.filter((cycle) => !known.some((each) => cycle.includes(each))),
+    [],
+  );
 });
 
 test('a package has one owner', (t) => {
@@ -93,18 +107,32 @@ test('a package has one owner', (t) => {
       .map((name) => `${file} imports ${name}, which belongs to ${OWNERS[name]}`),
   );
   t.deepEqual(wrong, []);
-  const manifest = JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')) as { dependencies: object };
+  const manifest = JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')) as {
+    dependencies: object;
+  };
   t.deepEqual(Object.keys(manifest.dependencies).sort(), Object.keys(OWNERS).sort());
 });
 
 test('only report/ and cli/ write to the terminal', (t) => {
-  const wrong = sources.filter(({ file, text }) => !/^(report|cli)\//.test(file) && /\bconsole\.(log|error|warn|info|debug)\(|process\.std(out|err)/.test(text));
-  t.deepEqual(wrong.map(({ file }) => file), []);
+  const wrong = sources.filter(
+    ({ file, text }) =>
+      !/^(report|cli)\//.test(file) && /\bconsole\.(log|error|warn|info|debug)\(|process\.std(out|err)/.test(text),
+  );
+  t.deepEqual(
+    wrong.map(({ file }) => file),
+    [],
+  );
 });
 
 test('steps see no clock, no working directory and no environment', (t) => {
-  const wrong = sources.filter(({ file, text }) => file.startsWith('tasks/') && /process\.(env|cwd)|Date\.now|new Date\(|Math\.random|localeCompare/.test(text));
-  t.deepEqual(wrong.map(({ file }) => file), []);
+  const wrong = sources.filter(
+    ({ file, text }) =>
+      file.startsWith('tasks/') && /process\.(env|cwd)|Date\.now|new Date\(|Math\.random|localeCompare/.test(text),
+  );
+  t.deepEqual(
+    wrong.map(({ file }) => file),
+    [],
+  );
 });
 
 test('no service, release or kernel is named in code', (t) => {
@@ -112,7 +140,9 @@ test('no service, release or kernel is named in code', (t) => {
     readdirSync(path.join(packageRoot(), folder)).map((name) => name.replace(/\.(yaml|sh)$/, '')),
   );
   // Some are words too; the names of defaults are in the schemas.
-  const looked = names.filter((name) => !['smol', 'debian', 'base', 'common', 'debian-init', 'hello', 'amd64', 'i386'].includes(name));
+  const looked = names.filter(
+    (name) => !['smol', 'debian', 'base', 'common', 'debian-init', 'hello', 'amd64', 'i386'].includes(name),
+  );
   const wrong = sources.flatMap(({ file, text }) =>
     looked.filter((name) => new RegExp(`['"\`]${name}['"\`]`).test(text)).map((name) => `${file} names ${name}`),
   );
@@ -120,6 +150,12 @@ test('no service, release or kernel is named in code', (t) => {
 });
 
 test('no file is long, and there is no attic', (t) => {
-  t.deepEqual(sources.filter(({ text }) => text.split('\n').length > 500).map(({ file }) => file), []);
-  t.deepEqual(sources.filter(({ file }) => /(^|\/)(utils?|helpers?|misc|common)(\/|\.ts$)/.test(file)).map(({ file }) => file), []);
+  t.deepEqual(
+    sources.filter(({ text }) => text.split('\n').length > 500).map(({ file }) => file),
+    [],
+  );
+  t.deepEqual(
+    sources.filter(({ file }) => /(^|\/)(utils?|helpers?|misc|common)(\/|\.ts$)/.test(file)).map(({ file }) => file),
+    [],
+  );
 });

@@ -1,0 +1,61 @@
+import test from 'ava';
+import { argvOf } from '../../vm/argv.ts';
+import { type Machine, parseForward } from '../../vm/machine.ts';
+
+const MACHINE: Machine = {
+  name: 'web',
+  arch: 'amd64',
+  type: 'microvm,x-option-roms=off,rtc=on,acpi=off,pic=off',
+  accelerator: 'kvm',
+  cpu: 'host',
+  cpus: 2,
+  memory: 128,
+  kernel: '/cache/netbsd',
+  append: 'console=viocon root=NAME=webroot -z',
+  disks: [{ file: '/p/disk.qcow2', format: 'qcow2', serial: 'webroot' }],
+  forwards: [parseForward('8180:80'), parseForward('0.0.0.0:5353:53/udp')],
+  console: 'viocon',
+  consoleSocket: '/run/c',
+  qmpSocket: '/run/q',
+  consoleLog: '/p/console.log',
+};
+
+test('a NetBSD guest on amd64 with a virtio console', (t) => {
+  t.is(
+    argvOf(MACHINE).join(' '),
+    [
+      'qemu-system-x86_64 -name web -machine microvm,x-option-roms=off,rtc=on,acpi=off,pic=off,accel=kvm -cpu host -smp 2 -m 128M',
+      '-nodefaults -no-user-config -display none -no-reboot -kernel /cache/netbsd -append console=viocon root=NAME=webroot -z',
+      '-global virtio-mmio.force-legacy=false -chardev socket,id=console,path=/run/c,server=on,wait=on,logfile=/p/console.log',
+      '-device virtio-serial-device -device virtconsole,chardev=console -qmp unix:/run/q,server=on,wait=off',
+      '-drive if=none,id=disk0,file=/p/disk.qcow2,format=qcow2 -device virtio-blk-device,drive=disk0,serial=webroot',
+      '-netdev user,id=net0,ipv6=off,hostfwd=tcp:127.0.0.1:8180-:80,hostfwd=udp:0.0.0.0:5353-:53 -device virtio-net-device,netdev=net0',
+    ].join(' '),
+  );
+});
+
+test('i386 and a serial console, aarch64 and its random numbers, an initial RAM disk and a share', (t) => {
+  const i386 = argvOf({ ...MACHINE, arch: 'i386', console: 'serial', initrd: '/cache/initrd', share: '/home/me/a,b' });
+  t.is(i386[0], 'qemu-system-i386');
+  t.true(i386.join(' ').includes('-serial chardev:console'));
+  t.true(i386.join(' ').includes('-initrd /cache/initrd'));
+  // A comma in a name stays one word of one option.
+  t.true(i386.includes('local,id=share,path=/home/me/a,,b,security_model=mapped-xattr'));
+  t.true(i386.includes('virtio-9p-device,fsdev=share,mount_tag=shared'));
+  const arm = argvOf({
+    ...MACHINE,
+    arch: 'evbarm-aarch64',
+    type: 'virt,gic-version=3',
+    accelerator: 'tcg',
+    cpu: 'cortex-a57',
+  });
+  t.is(arm[0], 'qemu-system-aarch64');
+  t.true(arm.includes('virt,gic-version=3,accel=tcg'));
+  t.true(arm.includes('virtio-rng-device'));
+});
+
+test('forwards as users write them', (t) => {
+  t.deepEqual(parseForward('8080:80'), { protocol: 'tcp', address: '127.0.0.1', host: 8080, guest: 80 });
+  t.deepEqual(parseForward('10.0.0.1:53:53/udp'), { protocol: 'udp', address: '10.0.0.1', host: 53, guest: 53 });
+  t.deepEqual(parseForward('1:2/tcp'), { protocol: 'tcp', address: '127.0.0.1', host: 1, guest: 2 });
+});

@@ -1,6 +1,6 @@
 import { createHash, hash as hashOf } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { parseTree, serialiseTree } from '../formats/tree.ts';
 import { asProblem, makeDirectory, pieces, sha256, signature } from '../host/files.ts';
@@ -10,6 +10,8 @@ import { takeIn } from './intake.ts';
 
 /** How much of a blob is read at once when many small files lie in it. */
 const WINDOW = 4 * 1024 * 1024;
+/** Bytes between two files that are read along: the headers of a tar archive. */
+const GAP = 16 * 1024;
 
 /**
  * Blobs by their SHA-256, kept by cacache, whose only user this is. What is stored is never changed; every read is
@@ -82,36 +84,26 @@ export class Store implements BlobStore {
   }
 
   async *readEntries(entries: readonly Entry[], signal: AbortSignal): AsyncGenerator<{ entry: Entry; piece: Buffer }> {
-    await using windows = new Windows((digest) => this.#path(digest));
-    for (const entry of entries) {
-      if (entry.type !== 'file' || entry.content.size === 0) continue;
+    const files = entries.filter((entry) => entry.type === 'file' && entry.content.size > 0) as FileEntry[];
+    using reader = new SliceReader((digest) => this.#path(digest), files);
+    for (const entry of files) {
       signal.throwIfAborted();
-      const { blob, offset, size } = entry.content;
-      const damaged = (detail: string) => this.#corrupt(blob, detail);
-      if (size <= WINDOW) {
-        const piece = await windows.read(blob, offset, size).catch(async (error: Error) => {
-          throw await damaged(`cannot be read: ${error.message}`);
-        });
-        if (hashOf('sha256', piece) !== entry.content.digest) throw await damaged(`is damaged in ${entry.path}`);
+      const { blob, size, digest } = entry.content;
+      const hash = size > WINDOW ? createHash('sha256') : undefined;
+      for (let done = 0; done < size; done += WINDOW) {
+        let piece: Buffer;
+        try {
+          piece = reader.read(entry, done, Math.min(WINDOW, size - done));
+        } catch (error) {
+          throw await this.#corrupt(blob, `cannot be read: ${(error as Error).message}`);
+        }
+        hash?.update(piece);
+        const isLast = done + WINDOW >= size;
+        if (isLast && (hash?.digest('hex') ?? hashOf('sha256', piece)) !== digest) {
+          throw await this.#corrupt(blob, `is damaged in ${entry.path}`);
+        }
         yield { entry, piece };
-      } else {
-        yield* this.#readLarge(entry, windows, damaged);
       }
-    }
-  }
-
-  async *#readLarge(entry: FileEntry, windows: Windows, damaged: (detail: string) => Promise<CorruptBlob>) {
-    const { blob, offset, size, digest } = entry.content;
-    const hash = createHash('sha256');
-    for (let done = 0; done < size; done += WINDOW) {
-      const piece = await windows
-        .read(blob, offset + done, Math.min(WINDOW, size - done))
-        .catch(async (error: Error) => {
-          throw await damaged(`cannot be read: ${error.message}`);
-        });
-      hash.update(piece);
-      if (done + WINDOW >= size && hash.digest('hex') !== digest) throw await damaged(`is damaged in ${entry.path}`);
-      yield { entry: entry as Entry, piece };
     }
   }
 
@@ -137,32 +129,63 @@ export class Store implements BlobStore {
   }
 }
 
-/** Reads parts of a few blobs, a large window at a time: the files of a set lie in it nearly in the order of a tree. */
-class Windows implements AsyncDisposable {
+/**
+ * Reads files that lie in a few blobs. Neighbours in the list are often neighbours in their blob too, as the files of a
+ * set are, and are then read in one go. Reads are synchronous: of what is in the page cache, a promise for each small
+ * file costs many times the read.
+ */
+class SliceReader implements Disposable {
   readonly #pathOf: (digest: Digest) => string;
-  readonly #open = new Map<Digest, { handle: FileHandle; buffer: Buffer; start: number; length: number }>();
+  readonly #files: readonly FileEntry[];
+  readonly #open = new Map<Digest, number>();
+  readonly #buffer = Buffer.allocUnsafeSlow(WINDOW);
+  #blob: Digest | undefined;
+  #start = 0;
+  #length = 0;
+  /** The index of the file that is to be read next. */
+  #next = 0;
 
-  constructor(pathOf: (digest: Digest) => string) {
+  /** `files` is the order in which they will be read. */
+  constructor(pathOf: (digest: Digest) => string, files: readonly FileEntry[]) {
     this.#pathOf = pathOf;
+    this.#files = files;
   }
 
-  /** The bytes, valid until the next read of the same blob. */
-  async read(blob: Digest, offset: number, size: number): Promise<Buffer> {
-    let window = this.#open.get(blob);
-    if (window === undefined) {
-      window = { handle: await open(this.#pathOf(blob)), buffer: Buffer.allocUnsafeSlow(WINDOW), start: 0, length: 0 };
-      this.#open.set(blob, window);
-    }
-    if (offset < window.start || offset + size > window.start + window.length) {
-      const { bytesRead } = await window.handle.read(window.buffer, 0, WINDOW, offset);
-      window.start = offset;
-      window.length = bytesRead;
-      if (bytesRead < size) throw new Error(`it ends at byte ${offset + bytesRead}`);
-    }
-    return window.buffer.subarray(offset - window.start, offset - window.start + size);
+  /** `size` bytes of a file from `from` on, valid until the next read. */
+  read({ content }: FileEntry, from: number, size: number): Buffer {
+    const start = content.offset + from;
+    const isHere = this.#blob === content.blob && start >= this.#start && start + size <= this.#start + this.#length;
+    if (!isHere) this.#fill(content.blob, start, Math.max(size, from === 0 ? this.#runLength() : 0));
+    if (from + size >= content.size) this.#next++;
+    return this.#buffer.subarray(start - this.#start, start - this.#start + size);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const { handle } of this.#open.values()) await handle.close();
+  /** How far the files that come next lie one after the other, up to what fits. */
+  #runLength(): number {
+    const { blob, offset } = this.#files[this.#next]!.content;
+    let end = offset;
+    for (let n = this.#next; n < this.#files.length; n++) {
+      const { content } = this.#files[n]!;
+      const isNear = content.blob === blob && content.offset >= end && content.offset - end < GAP;
+      if (!isNear || content.offset + content.size - offset > WINDOW) break;
+      end = content.offset + content.size;
+    }
+    return end - offset;
+  }
+
+  #fill(blob: Digest, start: number, length: number): void {
+    let file = this.#open.get(blob);
+    if (file === undefined) {
+      file = openSync(this.#pathOf(blob), 'r');
+      this.#open.set(blob, file);
+    }
+    this.#blob = undefined;
+    const read = readSync(file, this.#buffer, 0, length, start);
+    if (read < length) throw new Error(`it ends at byte ${start + read}`);
+    [this.#blob, this.#start, this.#length] = [blob, start, length];
+  }
+
+  [Symbol.dispose](): void {
+    for (const file of this.#open.values()) closeSync(file);
   }
 }

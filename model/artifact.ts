@@ -19,7 +19,10 @@ export interface TreeArtifact {
   readonly entries: number;
 }
 
-/** A file outside the store: too large to keep twice, cheap to make again. `file` is its name in the step's scratch directory. */
+/**
+ * A file outside the store: too large to keep twice, cheap to make again. `file` is its name in the step's scratch
+ * directory; `digest` stands for its bytes, and may be another than their SHA-256.
+ */
 export interface Publication {
   readonly kind: 'publication';
   readonly digest: Digest;

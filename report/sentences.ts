@@ -20,7 +20,7 @@ export function sentence(event: Event, style: Style, cwd: string): string | unde
     case 'pinned':
       return `${style.dim('pinned')} ${event.source} ${style.dim(`sha256 ${event.sha256.slice(0, 12)}…, ${bytes(event.size)}`)}`;
     case 'image': {
-      const note = event.cached ? 'up to date' : `sha256 of its contents ${event.digest.slice(0, 12)}…`;
+      const note = event.cached ? 'up to date' : `key ${event.digest.slice(0, 12)}…`;
       return `${style.bold(event.target)}  ${path.relative(cwd, event.file)}  ${style.dim(`${bytes(event.size)}, ${note}`)}`;
     }
     case 'build-finished':

@@ -46,12 +46,17 @@ await build({
 
 if (process.argv.includes('--tests')) {
   rmSync(path.join(root, 'build', 'tests'), { recursive: true, force: true });
-  const files = readdirSync(path.join(root, 'tests'), { recursive: true }).filter((name) => name.endsWith('.test.ts'));
+  rmSync(path.join(root, 'build', 'bench'), { recursive: true, force: true });
+  const files = ['tests', 'bench'].flatMap((folder) =>
+    readdirSync(path.join(root, folder), { recursive: true })
+      .filter((name) => name.endsWith(folder === 'tests' ? '.test.ts' : '.ts'))
+      .map((name) => path.join(folder, name)),
+  );
   await build({
     ...common,
-    entryPoints: files.map((name) => path.join('tests', name)),
-    outbase: 'tests',
-    outdir: 'build/tests',
+    entryPoints: files,
+    outbase: '.',
+    outdir: 'build',
     packages: 'external',
     sourcemap: 'inline',
   });

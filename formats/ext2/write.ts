@@ -167,9 +167,8 @@ function deviceNumber(device: { major: number; minor: number }): number {
 
 async function writeDirectories(layout: Layout, sink: BlockSink): Promise<void> {
   for (const inode of layout.inodes) {
-    if (inode.entry.type === 'directory') {
-      await writeBlocks(inode, directoryBytes(inode, layout.geometry.blockSize), layout.geometry, sink);
-    }
+    if (inode.entry.type !== 'directory') continue;
+    await new InodeWriter(inode, layout.geometry, sink).append(directoryBytes(inode, layout.geometry.blockSize));
   }
 }
 
@@ -201,36 +200,58 @@ function directoryBytes(inode: Inode, blockSize: number): Buffer {
 }
 
 async function writeFiles(layout: Layout, contents: Contents, sink: BlockSink): Promise<void> {
-  const { geometry: geo } = layout;
-  const withData = layout.inodes.filter((inode) => inode.data.length > 0);
-  for (const inode of withData) {
-    for (const { block, pointers } of inode.indirect) {
-      await sink.write(block * geo.blockSize, Buffer.from(pointers.buffer, pointers.byteOffset, pointers.byteLength));
-    }
-    if (inode.entry.type === 'symlink') await writeBlocks(inode, Buffer.from(inode.entry.target), geo, sink);
+  const files = new Map<Entry, InodeWriter>();
+  for (const inode of layout.inodes.filter(({ data }) => data.length > 0)) {
+    const writer = new InodeWriter(inode, layout.geometry, sink);
+    if (inode.entry.type === 'symlink') await writer.append(Buffer.from(inode.entry.target));
+    if (inode.entry.type === 'file') files.set(inode.entry, writer);
   }
-  const files = new Map(withData.filter((inode) => inode.entry.type === 'file').map((inode) => [inode.entry, inode]));
-  let current: Entry | undefined;
-  let done = 0;
-  for await (const { entry, piece } of contents([...files.keys()])) {
-    if (entry !== current) done = 0;
-    current = entry;
-    await writeBlocks(files.get(entry)!, piece, geo, sink, done);
-    done += piece.length;
-  }
+  for await (const { entry, piece } of contents([...files.keys()])) await files.get(entry)!.append(piece);
 }
 
-/** Writes bytes to the blocks of an inode from byte `from` of its contents on, a run of neighbouring blocks at a time. */
-async function writeBlocks(inode: Inode, bytes: Buffer, geo: Geometry, sink: BlockSink, from = 0): Promise<void> {
-  const { blockSize } = geo;
-  let at = 0;
-  while (at < bytes.length) {
-    const index = Math.floor((from + at) / blockSize);
-    const within = (from + at) % blockSize;
-    let run = 1;
-    while (inode.data[index + run] === inode.data[index]! + run && run * blockSize < bytes.length - at + within) run++;
-    const length = Math.min(bytes.length - at, run * blockSize - within);
-    await sink.write(inode.data[index]! * blockSize + within, bytes.subarray(at, at + length));
-    at += length;
+/** Writes the contents of one inode from front to back, with the indirect blocks that lie between. */
+class InodeWriter {
+  readonly #inode: Inode;
+  readonly #blockSize: number;
+  readonly #sink: BlockSink;
+  #done = 0;
+  #indirect = 0;
+
+  constructor(inode: Inode, geo: Geometry, sink: BlockSink) {
+    this.#inode = inode;
+    this.#blockSize = geo.blockSize;
+    this.#sink = sink;
+  }
+
+  async append(bytes: Buffer): Promise<void> {
+    const { data, size } = this.#inode;
+    for (let at = 0; at < bytes.length; ) {
+      const index = Math.floor(this.#done / this.#blockSize);
+      const within = this.#done % this.#blockSize;
+      let run = 1;
+      while (data[index + run] === data[index]! + run && run * this.#blockSize - within < bytes.length - at) run++;
+      const length = Math.min(bytes.length - at, run * this.#blockSize - within);
+      await this.#writeIndirectBefore(data[index]!);
+      await this.#sink.write(data[index]! * this.#blockSize + within, bytes.subarray(at, at + length));
+      at += length;
+      this.#done += length;
+    }
+    if (this.#done === size) await this.#pad();
+  }
+
+  async #writeIndirectBefore(block: number): Promise<void> {
+    for (let next = this.#inode.indirect[this.#indirect]; next !== undefined && next.block < block; ) {
+      const { buffer, byteOffset, byteLength } = next.pointers;
+      await this.#sink.write(next.block * this.#blockSize, Buffer.from(buffer, byteOffset, byteLength));
+      next = this.#inode.indirect[++this.#indirect];
+    }
+  }
+
+  /** Zeros to the end of the last block, so that the next file's write follows this one without a gap. */
+  async #pad(): Promise<void> {
+    const within = this.#done % this.#blockSize;
+    if (within === 0) return;
+    const last = this.#inode.data.at(-1)!;
+    await this.#sink.write(last * this.#blockSize + within, Buffer.alloc(this.#blockSize - within));
   }
 }

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { once } from 'node:events';
-import { extract, type Headers } from 'tar-stream';
+import type { Extract, Headers } from 'tar-stream';
 import type { Digest, Entry } from '../model/artifact.ts';
 import { unsafePath, unsupportedEntry } from '../model/problems.ts';
 import { byPath } from './tree.ts';
@@ -20,7 +20,7 @@ type Draft = (blob: Digest) => Entry;
  */
 export class TarIndexer {
   readonly #name: string;
-  readonly #tar = extract();
+  readonly #tar: Extract;
   readonly #drafts = new Map<string, Draft>();
   /** Files that have a second name. */
   readonly #linked = new Set<string>();
@@ -29,8 +29,14 @@ export class TarIndexer {
   #wake: (() => void) | undefined;
 
   /** `name` is the archive's, for messages. */
-  constructor(name: string) {
+  static async open(name: string): Promise<TarIndexer> {
+    const { extract } = await import('tar-stream');
+    return new TarIndexer(name, extract());
+  }
+
+  private constructor(name: string, tar: Extract) {
     this.#name = name;
+    this.#tar = tar;
     this.#tar.on('error', (error) => {
       this.#failure ??= error;
     });

@@ -16,6 +16,9 @@ export interface FoundService {
   readonly manifest: Manifest<Service>;
 }
 
+/** The place of a name, asked for only if the name means nothing: to find it, the manifest is parsed again. */
+type Where = () => Promise<Place | undefined>;
+
 /** A folder with a smol.config.yaml: its own services, sets and kernels, and behind them those that come with smol. */
 export class Project {
   readonly root: string;
@@ -62,12 +65,16 @@ export class Project {
     return { name, folder: path.dirname(file), manifest: await readManifest<Service>(file, 'service', this.memory) };
   }
 
-  release(name: string, place?: Place): Promise<Manifest<Release>> {
-    return this.#catalogue(`sets/${name}.yaml`, 'release', () => unknownRelease(name, this.releases(), place));
+  release(name: string, where: Where): Promise<Manifest<Release>> {
+    return this.#catalogue(`sets/${name}.yaml`, 'release', async () =>
+      unknownRelease(name, this.releases(), await where()),
+    );
   }
 
-  kernel(name: string, place?: Place): Promise<Manifest<Kernel>> {
-    return this.#catalogue(`kernels/${name}.yaml`, 'kernel', () => unknownKernel(name, this.kernels(), place));
+  kernel(name: string, where: Where): Promise<Manifest<Kernel>> {
+    return this.#catalogue(`kernels/${name}.yaml`, 'kernel', async () =>
+      unknownKernel(name, this.kernels(), await where()),
+    );
   }
 
   /** A file by its path within the project, or else within what comes with smol. */
@@ -79,9 +86,13 @@ export class Project {
     return new Set(this.services());
   }
 
-  async #catalogue<T>(relative: string, schema: 'release' | 'kernel', unknown: () => Problem): Promise<Manifest<T>> {
+  async #catalogue<T>(
+    relative: string,
+    schema: 'release' | 'kernel',
+    unknown: () => Promise<Problem>,
+  ): Promise<Manifest<T>> {
     const file = this.find(relative);
-    if (file === undefined) throw unknown();
+    if (file === undefined) throw await unknown();
     return readManifest<T>(file, schema, this.memory);
   }
 

@@ -79,14 +79,14 @@ export async function resolveTarget(project: Project, found: FoundService, arch:
 
 async function decide(project: Project, found: FoundService, service: Service, arch: Arch): Promise<Target> {
   const { name, folder, manifest } = found;
-  const place = (...at: Path) => (at[0]! in manifest.value ? manifest.place(at) : undefined);
+  const place = async (...at: Path) => (at[0]! in manifest.value ? manifest.place(at) : undefined);
   const supported = manifest.value.archs?.map((each) => archNamed(each));
   if (supported !== undefined && !supported.includes(arch)) {
     throw problems.unsupportedArch(`the service ${name}`, arch, manifest.value.archs!);
   }
   const releaseName = service.release ?? project.config.value.release!;
-  const releasePlace = service.release === undefined ? project.config.place(['release']) : place('release');
-  const release = (await project.release(releaseName, await releasePlace)).value;
+  const releasePlace = () => (service.release === undefined ? project.config.place(['release']) : place('release'));
+  const release = (await project.release(releaseName, releasePlace)).value;
   const built = release.archs[arch];
   if (built === undefined)
     throw problems.unsupportedArch(
@@ -109,7 +109,7 @@ async function decide(project: Project, found: FoundService, service: Service, a
   if (wrong.length > 0) throw new Problems(wrong);
 
   const kernelName = service.kernel ?? built.kernel;
-  const kernel = await project.kernel(kernelName, await place('kernel'));
+  const kernel = await project.kernel(kernelName, () => place('kernel'));
   const build = kernel.value.archs[arch];
   if (build === undefined) {
     throw problems.unsupportedArch(

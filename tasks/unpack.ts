@@ -31,7 +31,7 @@ export const unpack: Task = {
     const { archive, form } = context.options as unknown as Options;
     const packed = await context.store.verifiedFile((context.inputs.archive as Blob).digest);
     try {
-      const tar = new TarIndexer(archive);
+      const tar = await TarIndexer.open(archive);
       const blob = await context.store.putChunks(await uncompressed(packed, form, context), (chunk) =>
         tar.write(chunk),
       );

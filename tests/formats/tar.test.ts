@@ -5,7 +5,7 @@ import { Problem } from '../../model/problem.ts';
 import { type Member, tarOf } from '../rig/archives.ts';
 
 async function index(tar: Buffer, chunk = 700): Promise<Entry[]> {
-  const indexer = new TarIndexer('sets.tar');
+  const indexer = await TarIndexer.open('sets.tar');
   for (let at = 0; at < tar.length; at += chunk) await indexer.write(tar.subarray(at, at + chunk));
   return (await indexer.end())('blob');
 }

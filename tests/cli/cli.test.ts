@@ -1,0 +1,173 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'ava';
+import { packageRoot } from '../../host/paths.ts';
+import { Mirror } from '../rig/mirror.ts';
+import { cleanEnvironment, runProgram, Sandbox } from '../rig/sandbox.ts';
+
+test('help of smol and of each command', async (t) => {
+  const box = new Sandbox(t);
+  const help = await box.smol(['--help']);
+  t.is(help.code, 0);
+  t.is(help.stderr, '');
+  for (const command of ['build', 'run', 'ps', 'stop', 'list', 'update', 'init', 'doctor']) {
+    t.regex(help.stdout, new RegExp(`^ {2}${command} `, 'm'));
+    const one = await box.smol([command, '--help']);
+    t.is(one.code, 0);
+    t.regex(one.stdout, new RegExp(`^Usage: smol ${command}`));
+  }
+  const { version } = JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+  t.is((await box.smol(['--version'])).stdout, `${version}\n`);
+  t.is((await box.smol(['help', 'run'])).code, 0);
+});
+
+test('wrong usage, with what was meant', async (t) => {
+  const box = new Sandbox(t);
+  box.write('smol.config.yaml', 'release: netbsd-11\n');
+  const said = async (...args: string[]) => {
+    const result = await box.smol(args);
+    t.is(result.code, 2, result.stderr);
+    t.is(result.stdout, '');
+    return box.told(result);
+  };
+  t.is(
+    await said('biuld', 'rescue'),
+    "error[usage]: unknown command 'biuld'\n  fix: did you mean build? Or see `smol --help`",
+  );
+  t.is(
+    await said('build', '--arhc', 'i386', 'x'),
+    "error[usage]: unknown option '--arhc'\n  fix: did you mean --arch? Or see `smol build --help`",
+  );
+  t.is(await said('build'), "error[usage]: missing required argument 'service'\n  fix: see `smol build --help`");
+  t.is(
+    await said('run', 'hello', '--port', '8080'),
+    "error[usage]: option '-p, --port <forward>' argument '8080' is invalid. It must be [address:]host:guest[/udp], such as 8080:80.\n  fix: see `smol run --help`",
+  );
+  t.is(
+    await said('run', 'hello', '--memory', '12'),
+    "error[usage]: option '-m, --memory <size>' argument '12' is invalid. It must be a size such as 256M.\n  fix: see `smol run --help`",
+  );
+  t.is(
+    await said('stop'),
+    'error[usage]: which VM is to be stopped?\n  fix: give its name, or --all; `smol ps` lists them',
+  );
+});
+
+test('no command at all shows the help', async (t) => {
+  const box = new Sandbox(t);
+  const result = await box.smol([]);
+  t.is(result.code, 2);
+  t.regex(result.stdout + result.stderr, /Usage: smol/);
+});
+
+test('outside of a project', async (t) => {
+  const box = new Sandbox(t);
+  const result = await box.smol(['build', 'rescue']);
+  t.is(result.code, 2);
+  t.is(
+    box.told(result),
+    'error[no-project]: there is no smol.config.yaml in <project> or above it\n  fix: run `smol init` to start a project here',
+  );
+});
+
+test('a project is found from below, like git does', async (t) => {
+  const box = new Sandbox(t);
+  box.write('smol.config.yaml', 'release: netbsd-11\n');
+  mkdirSync(box.path('services/deep/down'), { recursive: true });
+  const result = await box.smol(['list'], { cwd: box.path('services/deep/down') });
+  t.is(result.code, 0);
+  t.regex(result.stdout, /^rescue +smol +A minimal system/m);
+});
+
+test('init makes a project and overwrites nothing', async (t) => {
+  const box = new Sandbox(t);
+  const result = await box.smol(['init']);
+  t.is(result.code, 0, result.stderr);
+  t.regex(result.stdout, /wrote smol.config.yaml\n(.*\n)*now: smol run hello\n$/);
+  t.regex((await box.smol(['list'])).stdout, /^hello +project +A page of ours/m);
+
+  const again = await box.smol(['init']);
+  t.is(again.code, 2);
+  t.is(box.told(again), 'error[exists]: smol.config.yaml is there already\n  fix: nothing was changed');
+  const bad = await box.smol(['init', '../evil']);
+  t.is(
+    box.told(bad),
+    'error[bad-name]: "../evil" is no name for a service\n  fix: use lower-case letters, digits, - and _, beginning with a letter',
+  );
+});
+
+test('doctor says what the host has', async (t) => {
+  const box = new Sandbox(t);
+  const result = await box.smol(['doctor']);
+  t.regex(result.stdout, /^✓ node: v/m);
+  t.regex(result.stdout, /^[✓!] run amd64: QEMU \d+\.\d+\S*, (kvm|tcg|nvmm|hvf)/m);
+  t.regex(result.stdout, /^[✓!] disk: .* free for the cache in /m);
+  const poor = await box.smol(['doctor'], { env: { PATH: '/nonexistent' } });
+  t.is(poor.code, 3);
+  t.regex(poor.stdout, /^✗ run amd64: no qemu-system-x86_64$/m);
+  t.regex(poor.stdout, /^✗ xz: missing; it unpacks sets/m);
+});
+
+test('a service of the project comes before the one of the same name that smol brings', async (t) => {
+  const mirror = await Mirror.start(t);
+  const box = new Sandbox(t);
+  box.write('smol.config.yaml', await mirror.serveNetbsd());
+  box.write('services/rescue/service.yaml', 'description: ours\nsets: [etc]\nsize: 8M\n');
+  box.write('services/rescue/etc/rc', '#!/bin/sh\n');
+  t.regex((await box.smol(['list'])).stdout, /^rescue +project +ours$/m);
+  t.is((await box.smol(['build', 'rescue', '--arch', 'i386'])).code, 0);
+  t.deepEqual(readdirSync(box.path('images')), ['rescue-i386.img']);
+});
+
+test('packed and installed in a clean prefix, it works in any folder', async (t) => {
+  const mirror = await Mirror.start(t);
+  const box = new Sandbox(t);
+  const npm = (...args: string[]) =>
+    execFileSync('npm', args, { cwd: packageRoot(), encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  // The compiled code is there already; other tests are using it.
+  const [packed] = JSON.parse(npm('pack', '--json', '--ignore-scripts', '--pack-destination', box.folder)) as {
+    filename: string;
+    files: { path: string }[];
+  }[];
+  t.deepEqual(
+    packed!.files.map((file) => file.path).filter((file) => /^(tests|bench|node_modules|images|\.smol)/.test(file)),
+    [],
+  );
+  const prefix = box.path('prefix');
+  npm('install', '--global', '--prefix', prefix, '--no-audit', '--no-fund', box.path(packed!.filename));
+  const smol = (...args: string[]) =>
+    runProgram([path.join(prefix, 'bin', 'smol'), ...args], {
+      cwd: box.path('fleet'),
+      env: { ...cleanEnvironment(), SMOL_CACHE: box.cache },
+    });
+  mkdirSync(box.path('fleet'));
+  t.is((await smol('init', 'web')).code, 0);
+  box.write('fleet/smol.config.yaml', await mirror.serveNetbsd());
+  const result = await smol('build', 'rescue', '--arch', 'i386');
+  t.is(result.code, 0, result.stderr);
+  t.true(existsSync(box.path('fleet/images/rescue-i386.img')));
+});
+
+test('what the README shows works as it is written', async (t) => {
+  const readme = readFileSync(path.join(packageRoot(), 'README.md'), 'utf8');
+  const mirror = await Mirror.start(t);
+  const { manyMembers, ETC } = await import('../rig/archives.ts');
+  const box = new Sandbox(t);
+  // Files: blocks whose first line is their name.
+  for (const [, name, text] of readme.matchAll(/```(?:yaml|sh)\n# ((?:services|smol\.config)\S+)\n([\s\S]*?)```/g))
+    box.write(name!, text!);
+  t.true(existsSync(box.path('services/web/etc/rc')));
+  t.regex(box.read('smol.config.yaml'), /mirror\.example\.org/);
+  box.write('smol.config.yaml', await mirror.serveNetbsd({ base: manyMembers(100), etc: ETC }));
+  const result = await box.smol(['build', 'web', '--arch', 'amd64']);
+  t.is(result.code, 0, result.stderr);
+  // Commands: each is known, with its options.
+  const help = new Map<string, string>();
+  for (const [, command, rest] of readme.matchAll(/(?:^|`)(?:\.\/)?smol (\w+)([^`#\n]*)/gm)) {
+    if (!help.has(command!)) help.set(command!, (await box.smol([command!, '--help'])).stdout);
+    for (const option of rest!.match(/(?<= )--?[a-z]+/g) ?? [])
+      t.true(help.get(command!)!.includes(option), `${command} ${option}`);
+  }
+  t.true(help.size >= 5);
+});

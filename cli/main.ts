@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { problemsOf } from '../model/problem.ts';
+import { EXIT_CODES, problemsOf } from '../model/problem.ts';
 import { renderBug } from '../report/diagnostic.ts';
 import { jsonReporter } from '../report/json.ts';
 import { linesReporter } from '../report/lines.ts';
@@ -47,7 +47,7 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     reporter?.close();
     if (interrupt.signal.aborted) return INTERRUPTED;
-    if (isCommanderExit(error)) return error.exitCode;
+    if (isCommanderExit(error)) return error.exitCode === 0 ? 0 : EXIT_CODES.usage;
     const problems = problemsOf(error);
     for (const problem of problems) reporter?.report({ type: 'problem', problem });
     if (problems.length === 0) stderr.write(`${renderBug(error, styleFor(stderr))}\n`);

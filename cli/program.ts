@@ -153,7 +153,8 @@ export function program(context: Context): Command {
 
   for (const command of [root, ...root.commands]) {
     command.exitOverride((error) => {
-      if (error.exitCode === 0) throw error;
+      // Help that was asked for, or that is the answer to no command at all.
+      if (error.exitCode === 0 || error.code === 'commander.help') throw error;
       throw usage(error.message.replace(/^error: /, ''), hint(error.code, error.message, root, command));
     });
   }

@@ -117,12 +117,17 @@ export const unsupportedArch = (what: string, arch: string, archs: readonly stri
     fix: `use --arch ${either(archs)}`,
   });
 
-export const guestMismatch = (kernel: string, kernelGuest: string, release: string, guest: string) =>
+export const guestMismatch = (
+  kernel: { name: string; guest: string; place: Place | undefined },
+  release: { name: string; guest: string; place: Place },
+) =>
   new Problem({
     code: 'guest-mismatch',
     kind: 'manifest',
-    message: `the kernel ${kernel} is of ${kernelGuest}, but the release ${release} is of ${guest}`,
-    fix: `name a kernel of ${guest} in the service's kernel: key`,
+    message: `the kernel ${kernel.name} is of ${kernel.guest}, but the release ${release.name} is of ${release.guest}`,
+    place: kernel.place,
+    second: { place: release.place, label: `the release is of ${release.guest}` },
+    fix: `name a kernel of ${release.guest} in the service's kernel: key`,
   });
 
 export const missingRc = (service: string, folder: string) =>

@@ -86,7 +86,8 @@ async function decide(project: Project, found: FoundService, service: Service, a
   }
   const releaseName = service.release ?? project.config.value.release!;
   const releasePlace = () => (service.release === undefined ? project.config.place(['release']) : place('release'));
-  const release = (await project.release(releaseName, releasePlace)).value;
+  const releaseManifest = await project.release(releaseName, releasePlace);
+  const release = releaseManifest.value;
   const built = release.archs[arch];
   if (built === undefined)
     throw problems.unsupportedArch(
@@ -119,7 +120,10 @@ async function decide(project: Project, found: FoundService, service: Service, a
     );
   }
   if (kernel.value.guest !== release.guest) {
-    throw problems.guestMismatch(kernelName, kernel.value.guest, releaseName, release.guest);
+    throw problems.guestMismatch(
+      { name: kernelName, guest: kernel.value.guest, place: await place('kernel') },
+      { name: releaseName, guest: release.guest, place: await releaseManifest.place(['guest']) },
+    );
   }
   const target = `${name}-${arch}`;
   return {

@@ -58,7 +58,9 @@ test('no command at all shows the help', async (t) => {
   const box = new Sandbox(t);
   const result = await box.smol([]);
   t.is(result.code, 2);
-  t.regex(result.stdout + result.stderr, /Usage: smol/);
+  t.is(result.stdout, '');
+  t.regex(result.stderr, /^Usage: smol/);
+  t.false(result.stderr.includes('error'));
 });
 
 test('outside of a project', async (t) => {

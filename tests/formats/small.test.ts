@@ -51,14 +51,15 @@ test('cpio archives are read by bsdcpio', (t) => {
     env: { ...process.env, TZ: 'UTC' },
   });
   t.deepEqual(
+    // The number of links is left out: programs differ in what they print for it.
     listing
       .trim()
       .split('\n')
-      .map((line) => line.replaceAll(/\s+/g, ' ')),
+      .map((line) => line.replace(/^(\S+)\s+\d+/, '$1').replaceAll(/\s+/g, ' ')),
     [
-      'drwxr-xr-x 0 0 0 0 Jan 1 1970 bin',
-      '-rwxr-xr-x 0 0 0 3 Jan 1 1970 bin/sh',
-      'crw------- 0 0 0 5,1 Jan 1 1970 dev/console',
+      'drwxr-xr-x 0 0 0 Jan 1 1970 bin',
+      '-rwxr-xr-x 0 0 3 Jan 1 1970 bin/sh',
+      'crw------- 0 0 5,1 Jan 1 1970 dev/console',
     ],
   );
 });

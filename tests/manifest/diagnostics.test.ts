@@ -143,9 +143,19 @@ test('a service and an architecture that there is not', async (t) => {
     `error[unsupported-arch]: the kernel smol is not made for i386
   fix: use --arch amd64`,
   );
+});
+
+test('a kernel of another system than the release: both places', async (t) => {
+  const release = 'description: x\nguest: linux\nsource: "file:x"\nsets: [one]\narchs: {i386: {kernel: debian}}\n';
   t.is(
-    await told(t, `${`${GOOD}release: debian\n`.replace('base', 'busybox-static')}kernel: smol386\n`),
-    `error[guest-mismatch]: the kernel smol386 is of netbsd, but the release debian is of linux
+    await told(t, 'description: x\nsets: [one]\nrelease: own\nkernel: smol386\n', { 'sets/own.yaml': release }),
+    `error[guest-mismatch]: the kernel smol386 is of netbsd, but the release own is of linux
+ --> services/web/service.yaml:4:9
+4 | kernel: smol386
+  |         ^^^^^^^
+ --> sets/own.yaml:2:8
+2 | guest: linux
+  |        ^^^^^ the release is of linux
   fix: name a kernel of linux in the service's kernel: key`,
   );
 });

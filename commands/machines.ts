@@ -26,9 +26,8 @@ export async function stop({ folder, emit }: Caller, names: readonly string[], a
       });
   await Promise.all(
     wanted.map(async (vm) => {
-      const how = await stopVm(vm);
+      await stopVm(vm, emit);
       registry.remove(vm);
-      emit({ type: 'vm-stopped', vm: vm.name, how });
     }),
   );
 }

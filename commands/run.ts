@@ -7,14 +7,17 @@ import { requirePrograms } from '../host/programs.ts';
 import * as problems from '../model/problems.ts';
 import { GUESTS } from '../plan/guests.ts';
 import { forwardsOf, machineOf, type RunWishes } from '../plan/machine.ts';
-import { chooseArch, resolveTarget, type Target } from '../plan/target.ts';
+import { chooseArch, resolveTarget } from '../plan/target.ts';
 import { chooseAccelerator } from '../vm/accelerator.ts';
-import { makeOverlay, makeRuntimeFolder, RunningVm, stopVm } from '../vm/launch.ts';
-import { EMULATORS, type Forward } from '../vm/machine.ts';
-import { untilHttp, untilTcp } from '../vm/ready.ts';
+import { killNow, makeOverlay, makeRuntimeFolder, RunningVm, stopVm } from '../vm/launch.ts';
+import { EMULATORS, type Forward, type Machine } from '../vm/machine.ts';
 import { birthOf, Registry, type VmRecord } from '../vm/registry.ts';
 import { type Built, buildTargets } from './build.ts';
+import { untilReady } from './readiness.ts';
 import { type Caller, openSession, type Session } from './session.ts';
+
+/** What a virtio block device has room for (virtio 1.2, section 5.2.6: VIRTIO_BLK_T_GET_ID). */
+const SERIAL_LIMIT = 20;
 
 export interface RunOptions extends RunWishes {
   readonly service: string;
@@ -30,8 +33,6 @@ export interface RunOptions extends RunWishes {
   /** What is typed on the guest's console. */
   readonly input?: NodeJS.ReadableStream | undefined;
 }
-
-const READY_SECONDS = 60;
 
 /** Builds a service and runs it until its VM ends, the signal is aborted, or, detached, until it answers. */
 export async function run(caller: Caller, options: RunOptions): Promise<VmRecord> {
@@ -66,6 +67,7 @@ async function assertStartable(registry: Registry, name: string, forwards: reado
   }
 }
 
+/** Starts the VM of what was built and stays with it as long as `run` says. */
 async function boot(
   caller: Caller,
   session: Session,
@@ -76,43 +78,10 @@ async function boot(
 ): Promise<VmRecord> {
   const { target } = built;
   const { emit, signal } = caller;
-  const guest = GUESTS[target.guest];
-  const { accelerator, reason } = await chooseAccelerator(target.arch, cacheRoot());
-  if (reason !== undefined)
-    emit({
-      type: 'notice',
-      text: `no hardware acceleration (${reason}): QEMU emulates the processor, which is slower`,
-    });
-
   const folder = registry.folder(name);
-  mkdirSync(folder, { recursive: true });
-  const consoleLog = path.join(folder, 'console.log');
-  rmSync(consoleLog, { force: true });
-  const runtime = makeRuntimeFolder();
-  const image = built.image.artifact.size;
-  const disk = options.direct
-    ? ({ file: target.image, format: 'raw', serial: target.partition.slice(0, 20) } as const)
-    : ({
-        file: await makeOverlay(target.image, image, folder),
-        format: 'qcow2',
-        serial: target.partition.slice(0, 20),
-      } as const);
-  const { store } = session.workshop;
-  const machine = machineOf(target, options, {
-    name,
-    accelerator,
-    kernel: {
-      file: await store.verifiedFile(built.kernel),
-      bytes: await readFile(await store.verifiedFile(built.kernel)),
-    },
-    initrd: built.initrd && (await store.verifiedFile(built.initrd)),
-    disk,
-    runtime,
-    consoleLog,
-  });
-
+  const machine = await describe(caller, session, folder, built, name, options);
   const started = Date.now();
-  const vm = await RunningVm.start(machine, folder, guest.userland);
+  const vm = await RunningVm.start(machine, folder, GUESTS[target.guest].userland);
   const record: VmRecord = {
     name,
     target: target.name,
@@ -121,21 +90,20 @@ async function boot(
     started,
     forwards: machine.forwards,
     urls: urlsOf(machine.forwards),
-    accelerator,
+    accelerator: machine.accelerator,
     powerButton: target.kernel.build.features?.includes('power-button') ?? false,
-    runtime,
+    runtime: path.dirname(machine.qmpSocket),
     qmpSocket: machine.qmpSocket,
-    consoleLog,
+    consoleLog: machine.consoleLog,
   };
-  registry.write(record);
-  emit({ type: 'vm-starting', vm: name, command: [...vm.command], accelerator });
-  vm.on('console', (bytes) => emit({ type: 'vm-console', vm: name, bytes }));
-
   let keep = false;
   // However this process ends, it leaves no VM behind that nobody asked to keep.
-  const kill = () => process.kill(vm.pid, 'SIGKILL');
+  const kill = () => killNow(record);
   process.once('exit', kill);
   try {
+    registry.write(record);
+    emit({ type: 'vm-starting', vm: name, command: [...vm.command], accelerator: machine.accelerator });
+    vm.on('console', (bytes) => emit({ type: 'vm-console', vm: name, bytes }));
     await untilReady(vm, target, machine.forwards, options.timeout, signal);
     if (signal.aborted) return record;
     vm.clocks.ready = vm.elapsed();
@@ -145,79 +113,46 @@ async function boot(
     return record;
   } finally {
     vm.detach();
-    process.off('exit', kill);
     if (!keep) {
-      const how = await stopVm(record);
+      await stopVm(record, emit);
       registry.remove(record);
-      emit({ type: 'vm-stopped', vm: name, how });
     }
+    process.off('exit', kill);
   }
 }
 
-/** Settles when the service answers or the signal is aborted; throws how the guest failed. */
-async function untilReady(
-  vm: RunningVm,
-  target: Target,
-  forwards: readonly Forward[],
-  wished: number | undefined,
-  signal: AbortSignal,
-): Promise<void> {
-  const guest = GUESTS[target.guest];
-  const { ready } = target.run;
-  const seconds = wished ?? ready?.timeout ?? READY_SECONDS;
-  const over = new AbortController();
-  const stop = AbortSignal.any([signal, over.signal]);
-  const timer = setTimeout(() => over.abort(), seconds * 1000);
-  const forward = forwards.find(({ protocol, guest: port }) => protocol === 'tcp' && (ready?.port ?? port) === port);
-  const url = forward && ready?.http && `http://${forward.address}:${forward.host}${ready.http}`;
-  const words = ready?.console;
-  const what =
-    url ??
-    (words ? `with "${words}" on its console` : forward ? `on port ${forward.host}` : 'by starting its first program');
-
-  const answered = async () => {
-    if (url) await untilHttp(url, stop);
-    else if (words !== undefined) await untilConsole(vm, () => new RegExp(words, 'm').test(vm.tail(1000)), stop);
-    else if (forward) await untilTcp(forward, stop);
-    else await untilConsole(vm, () => vm.clocks.userland !== undefined, stop);
-  };
-  const panic = () => {
-    const line = guest.panic.exec(vm.tail(200))?.[0].trim();
-    return line && problems.guestPanicked(vm.name, line, vm.around(line));
-  };
-  const panicked = new Promise<never>((_, reject) => {
-    vm.on('console', () => {
-      // What follows the line is part of the story: a moment for it to arrive.
-      if (panic()) setTimeout(() => reject(panic()), 200);
+/** The machine of this start: accelerator, disk, sockets and all. */
+async function describe(
+  { emit }: Caller,
+  session: Session,
+  folder: string,
+  { target, image, kernel, initrd }: Built,
+  name: string,
+  options: RunOptions,
+): Promise<Machine> {
+  const { accelerator, reason } = await chooseAccelerator(target.arch, cacheRoot());
+  if (reason !== undefined) {
+    emit({
+      type: 'notice',
+      text: `no hardware acceleration (${reason}): QEMU emulates the processor, which is slower`,
     });
-  });
-  const ended = vm.ended.then((how) => {
-    throw (
-      panic() ||
-      problems.guestExited(
-        vm.name,
-        typeof how === 'number' ? `QEMU exited with ${how}` : `QEMU was ended by ${how}`,
-        vm.tail(),
-      )
-    );
-  });
-  try {
-    await Promise.race([answered(), panicked, ended]);
-    if (over.signal.aborted) throw problems.guestSilent(vm.name, seconds, what, vm.tail());
-  } finally {
-    clearTimeout(timer);
-    over.abort();
   }
-}
-
-async function untilConsole(vm: RunningVm, isSeen: () => boolean, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const check = () => {
-      if (signal.aborted || isSeen()) resolve();
-    };
-    vm.on('console', check);
-    signal.addEventListener('abort', check);
-    check();
+  mkdirSync(folder, { recursive: true });
+  const consoleLog = path.join(folder, 'console.log');
+  rmSync(consoleLog, { force: true });
+  const { store } = session.workshop;
+  const kernelFile = await store.verifiedFile(kernel);
+  const serial = target.partition.slice(0, SERIAL_LIMIT);
+  return machineOf(target, options, {
+    name,
+    accelerator,
+    kernel: { file: kernelFile, bytes: await readFile(kernelFile) },
+    initrd: initrd && (await store.verifiedFile(initrd)),
+    disk: options.direct
+      ? { file: target.image, format: 'raw', serial }
+      : { file: await makeOverlay(target.image, image.artifact.size, folder), format: 'qcow2', serial },
+    runtime: makeRuntimeFolder(),
+    consoleLog,
   });
 }
 

@@ -37,6 +37,7 @@ export type Event =
   | { type: 'vm-starting'; vm: string; command: string[]; accelerator: string }
   | { type: 'vm-console'; vm: string; bytes: Uint8Array }
   | { type: 'vm-ready'; vm: string; urls: string[]; clocks: Clocks }
+  | { type: 'vm-stopping'; vm: string; by: 'power button' | 'quit' }
   | { type: 'vm-stopped'; vm: string; how: 'powered off' | 'ended by us' };
 
 export type Emit = (event: Event) => void;

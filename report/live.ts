@@ -6,6 +6,7 @@ import { styleFor } from './style.ts';
 
 const REDRAW_MS = 80;
 const BAR = 20;
+const NEWLINE = 10;
 
 interface Active {
   readonly started: number;
@@ -18,6 +19,8 @@ export function liveReporter(out: NodeJS.WriteStream, notes: NodeJS.WriteStream,
   const style = styleFor(notes);
   const active = new Map<string, Active>();
   let drawn = 0;
+  /** Whether the guest has left its last line open. */
+  let isMidLine = false;
   let timer: NodeJS.Timeout | undefined;
 
   const erase = () => {
@@ -57,13 +60,15 @@ export function liveReporter(out: NodeJS.WriteStream, notes: NodeJS.WriteStream,
       if (event.type === 'vm-console') {
         erase();
         out.write(event.bytes);
+        isMidLine = event.bytes.at(-1) !== NEWLINE;
         return;
       }
       const text = sentence(event, style, cwd);
       if (text !== undefined) {
         erase();
-        // A guest may have put the terminal, as it does the cursor, anywhere: lines of ours begin at the left.
-        notes.write(`\r${text.replaceAll('\n', '\r\n')}\r\n`);
+        // With the keyboard raw, a line feed alone does not lead back to the left.
+        notes.write(`${isMidLine ? '\r\n' : ''}${text.replaceAll('\n', '\r\n')}\r\n`);
+        isMidLine = false;
         draw();
       }
       if (active.size > 0) {

@@ -37,6 +37,10 @@ export function sentence(event: Event, style: Style, cwd: string): string | unde
       return style.dim(`starting ${event.vm} in QEMU (${event.accelerator}); ^C stops it`);
     case 'vm-ready':
       return `${style.green('ready')} ${style.bold([event.vm, ...event.urls].join('  '))}  ${style.dim(clocks(event.clocks))}`;
+    case 'vm-stopping':
+      return event.by === 'quit'
+        ? undefined
+        : style.dim(`pressing the power button of ${event.vm}; ^C again does not wait for it`);
     case 'vm-stopped':
       return `${event.vm} ${event.how === 'powered off' ? 'powered off' : 'was stopped'}`;
     case 'build-started':

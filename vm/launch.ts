@@ -7,13 +7,12 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { qcow2Overlay } from '../formats/qcow2.ts';
 import { asProblem } from '../host/files.ts';
-import { isAlive } from '../host/lock.ts';
 import { startDetached } from '../host/process.ts';
-import type { Clocks } from '../model/event.ts';
+import type { Clocks, Emit } from '../model/event.ts';
 import { argvOf } from './argv.ts';
 import type { Machine } from './machine.ts';
 import { Qmp } from './qmp.ts';
-import { birthOf, type VmRecord } from './registry.ts';
+import { isRunning, type VmRecord } from './registry.ts';
 
 /** How much of the end of a console is kept for messages. */
 const TAIL = 64 * 1024;
@@ -151,15 +150,30 @@ export async function makeOverlay(image: string, size: number, folder: string): 
 const POWER_OFF = 10_000;
 const QUIT = 3000;
 
-/** Ends a VM: by its power button where it has one, else by QEMU's quit, else by killing it. */
+/** Ends a VM: by its power button where it has one, else by QEMU's quit, else by killing it. One that is over is no error. */
 export async function stopVm(
+  record: Pick<VmRecord, 'name' | 'pid' | 'born' | 'qmpSocket' | 'powerButton'>,
+  emit: Emit,
+): Promise<void> {
+  if (isRunning(record)) {
+    emit({ type: 'vm-stopping', vm: record.name, by: record.powerButton ? 'power button' : 'quit' });
+  }
+  emit({ type: 'vm-stopped', vm: record.name, how: await end(record) });
+}
+
+/** Kills a VM and does not wait. */
+export function killNow(record: Pick<VmRecord, 'pid' | 'born'>): void {
+  if (isRunning(record)) process.kill(record.pid, 'SIGKILL');
+}
+
+async function end(
   record: Pick<VmRecord, 'pid' | 'born' | 'qmpSocket' | 'powerButton'>,
 ): Promise<'powered off' | 'ended by us'> {
-  const lives = () => isAlive(record.pid) && birthOf(record.pid) === record.born;
   const gone = async (within: number) => {
-    for (const end = Date.now() + within; lives() && Date.now() < end; ) await sleep(20);
-    return !lives();
+    for (const end = Date.now() + within; isRunning(record) && Date.now() < end; ) await sleep(20);
+    return !isRunning(record);
   };
+  if (!isRunning(record)) return 'powered off';
   const tell = async (command: string) => {
     try {
       using qmp = await Qmp.open(record.qmpSocket);
@@ -173,8 +187,8 @@ export async function stopVm(
     if (await gone(POWER_OFF)) return 'powered off';
   }
   await tell('quit');
-  if (!(await gone(QUIT)) && lives()) {
-    process.kill(record.pid, 'SIGKILL');
+  if (!(await gone(QUIT))) {
+    killNow(record);
     await gone(QUIT);
   }
   return 'ended by us';

@@ -43,7 +43,7 @@ export class Registry {
     for (const name of this.#names()) {
       const record = this.#read(name);
       if (record === undefined) continue;
-      if (isAlive(record.pid) && birthOf(record.pid) === record.born) found.push(record);
+      if (isRunning(record)) found.push(record);
       else this.remove(record);
     }
     return found;
@@ -81,6 +81,11 @@ export class Registry {
       throw error;
     }
   }
+}
+
+/** Whether the process of a VM lives, and is still the same. */
+export function isRunning({ pid, born }: Pick<VmRecord, 'pid' | 'born'>): boolean {
+  return isAlive(pid) && birthOf(pid) === born;
 }
 
 /** When a process began, in the words of the host: a field of proc(5), where there is one. */

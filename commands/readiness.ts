@@ -1,0 +1,76 @@
+import * as problems from '../model/problems.ts';
+import { GUESTS } from '../plan/guests.ts';
+import type { Target } from '../plan/target.ts';
+import type { RunningVm } from '../vm/launch.ts';
+import type { Forward } from '../vm/machine.ts';
+import { untilHttp, untilTcp } from '../vm/ready.ts';
+
+/** How long a service may take to answer where nobody says, in seconds. */
+const READY_SECONDS = 60;
+
+/** Settles when the service answers or the signal is aborted; throws how the guest failed. */
+export async function untilReady(
+  vm: RunningVm,
+  target: Target,
+  forwards: readonly Forward[],
+  wished: number | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const guest = GUESTS[target.guest];
+  const { ready } = target.run;
+  const seconds = wished ?? ready?.timeout ?? READY_SECONDS;
+  const over = new AbortController();
+  const stop = AbortSignal.any([signal, over.signal]);
+  const timer = setTimeout(() => over.abort(), seconds * 1000);
+  const forward = forwards.find(({ protocol, guest: port }) => protocol === 'tcp' && (ready?.port ?? port) === port);
+  const url = forward && ready?.http && `http://${forward.address}:${forward.host}${ready.http}`;
+  const words = ready?.console;
+  const what =
+    url ??
+    (words ? `with "${words}" on its console` : forward ? `on port ${forward.host}` : 'by starting its first program');
+
+  const answered = async () => {
+    if (url) await untilHttp(url, stop);
+    else if (words !== undefined) await untilConsole(vm, () => new RegExp(words, 'm').test(vm.tail(1000)), stop);
+    else if (forward) await untilTcp(forward, stop);
+    else await untilConsole(vm, () => vm.clocks.userland !== undefined, stop);
+  };
+  const panic = () => {
+    const line = guest.panic.exec(vm.tail(200))?.[0].trim();
+    return line && problems.guestPanicked(vm.name, line, vm.around(line));
+  };
+  const panicked = new Promise<never>((_, reject) => {
+    vm.on('console', () => {
+      // What follows the line is part of the story: a moment for it to arrive.
+      if (panic()) setTimeout(() => reject(panic()), 200);
+    });
+  });
+  const ended = vm.ended.then((how) => {
+    throw (
+      panic() ||
+      problems.guestExited(
+        vm.name,
+        typeof how === 'number' ? `QEMU exited with ${how}` : `QEMU was ended by ${how}`,
+        vm.tail(),
+      )
+    );
+  });
+  try {
+    await Promise.race([answered(), panicked, ended]);
+    if (over.signal.aborted) throw problems.guestSilent(vm.name, seconds, what, vm.tail());
+  } finally {
+    clearTimeout(timer);
+    over.abort();
+  }
+}
+
+async function untilConsole(vm: RunningVm, isSeen: () => boolean, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const check = () => {
+      if (signal.aborted || isSeen()) resolve();
+    };
+    vm.on('console', check);
+    signal.addEventListener('abort', check);
+    check();
+  });
+}

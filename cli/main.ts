@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { asProblem } from '../host/files.ts';
 import { EXIT_CODES, problemsOf } from '../model/problem.ts';
 import { renderBug } from '../report/diagnostic.ts';
 import { jsonReporter } from '../report/json.ts';
@@ -48,7 +49,7 @@ export async function main(args: readonly string[]): Promise<number> {
     reporter?.close();
     if (interrupt.signal.aborted) return INTERRUPTED;
     if (isCommanderExit(error)) return error.exitCode === 0 ? 0 : EXIT_CODES.usage;
-    const problems = problemsOf(error);
+    const problems = problemsOf(asProblem(error, (error as NodeJS.ErrnoException)?.path ?? 'a file'));
     for (const problem of problems) reporter?.report({ type: 'problem', problem });
     if (problems.length === 0) stderr.write(`${renderBug(error, styleFor(stderr))}\n`);
     return problems[0]?.exitCode ?? BUG;

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { cacheRoot } from '../host/paths.ts';
-import { isFree } from '../host/ports.ts';
+import { whyNotFree } from '../host/ports.ts';
 import { requirePrograms } from '../host/programs.ts';
 import * as problems from '../model/problems.ts';
 import { GUESTS } from '../plan/guests.ts';
@@ -58,13 +58,21 @@ async function assertStartable(registry: Registry, name: string, forwards: reado
   const running = registry.running();
   const same = running.find((vm) => vm.name === name);
   if (same !== undefined) throw problems.vmRunning(name, same.pid);
-  for (const { protocol, address, host } of forwards) {
-    if (await isFree(protocol, address, host)) continue;
+  for (const { protocol, address, host, guest } of forwards) {
+    const why = portError(host, guest) ?? (await whyNotFree(protocol, address, host));
+    if (why === undefined) continue;
+    if (why !== 'EADDRINUSE') throw problems.badAddress(`${address}:${host}:${guest}`, why);
     const other = running.find((vm) =>
       vm.forwards.some((forward) => forward.host === host && forward.protocol === protocol),
     );
     throw problems.portBusy(address, host, other?.name);
   }
+}
+
+/** What is wrong with the numbers of a forward, whatever the host has. */
+function portError(...ports: readonly number[]): string | undefined {
+  const wrong = ports.find((port) => port < 1 || port > 65535);
+  return wrong === undefined ? undefined : `there is no port ${wrong}`;
 }
 
 /** Starts the VM of what was built and stays with it as long as `run` says. */

@@ -7,6 +7,9 @@ import { byPath } from './tree.ts';
 
 /** tar archives (ustar, pax and GNU: tar(5)), read for where things are in them. */
 
+/** What 32 bits with a sign can say, as in ext2's inodes: January 2038. */
+const LAST_TIME = 2 ** 31 - 1;
+
 type Header = Headers & { pax?: Record<string, string> | null };
 
 /** What the archive's entries are but for the digest of the blob that will hold the archive. */
@@ -99,7 +102,7 @@ export class TarIndexer {
       mode: (header.mode ?? 0) & 0o7777,
       uid: Number(pax.uid ?? header.uid),
       gid: Number(pax.gid ?? header.gid),
-      mtime: Math.max(0, Math.floor(Number(pax.mtime ?? Number(header.mtime) / 1000))),
+      mtime: Math.min(LAST_TIME, Math.max(0, Math.floor(Number(pax.mtime ?? Number(header.mtime) / 1000)))),
     };
     switch (header.type) {
       case 'file':

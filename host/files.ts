@@ -63,7 +63,7 @@ export async function makeDirectory(folder: string): Promise<string> {
 export function asProblem(error: unknown, where: string): unknown {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === 'ENOSPC' || code === 'EDQUOT' || message?.includes('ENOSPC')) return diskFull(where);
-  if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') return noAccess(where, message);
+  if (['EACCES', 'EROFS', 'EPERM', 'ENOTDIR', 'EEXIST'].includes(code ?? '')) return noAccess(where, message);
   return error;
 }
 

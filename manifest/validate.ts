@@ -90,6 +90,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   '^[1-9][0-9]*[KMG]$': 'a size such as 20M or 1G',
   '^[1-9][0-9]*[MG]$': 'a size such as 128M or 1G',
   '^/': 'a path that begins with /',
+  '^(/(?!\\.\\.?(/|$))[^/]+)+/?$': 'a path that begins with / and has no . or .. in it',
   '^[0-7]{3,4}$': 'an octal mode in quotes, such as "0644"',
   '^[0-9]+:[0-9]+$': 'user and group by number, such as "0:5"',
   '^(([0-9]{1,3}\\.){3}[0-9]{1,3}:)?[0-9]{1,5}:[0-9]{1,5}(/(tcp|udp))?$':

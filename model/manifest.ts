@@ -195,10 +195,11 @@ export type ReadOnly = boolean;
  * The file system of the image.
  */
 export type Fs = "ext2" | "ffs";
+export type Place = string;
 /**
  * Directories that must exist; those that no set has are made, 0755 root:wheel.
  */
-export type Directories = string[];
+export type Directories = Place[];
 /**
  * Binary packages to install.
  */

@@ -149,6 +149,14 @@ export const unmatchedFile = (path: string, place: Place | undefined) =>
     place,
   });
 
+export const badDate = (place: Place, date: string) =>
+  new Problem({
+    code: 'bad-date',
+    kind: 'manifest',
+    message: `there is no day ${date}, or it is after January 2038`,
+    place,
+  });
+
 export const longPartitionName = (name: string) =>
   new Problem({
     code: 'long-name',
@@ -352,8 +360,8 @@ export const noAccess = (where: string, detail: string) =>
   new Problem({
     code: 'no-access',
     kind: 'environment',
-    message: `${where} cannot be written: ${detail}`,
-    fix: 'check its owner and mode, or set SMOL_CACHE to a directory of yours',
+    message: `${where} is not accessible: ${detail}`,
+    fix: 'check its owner and mode; SMOL_CACHE can name another directory for the cache',
   });
 
 export const missingPrograms = (programs: readonly string[], install: string | undefined) =>
@@ -394,6 +402,14 @@ export const portBusy = (address: string, port: number, other: string | undefine
       other === undefined
         ? `choose another with --port ${port + 1}:<guest port>, or stop what listens there`
         : `choose another with --port ${port + 1}:<guest port>, or run \`smol stop ${other}\``,
+  });
+
+export const badAddress = (forward: string, detail: string) =>
+  new Problem({
+    code: 'bad-address',
+    kind: 'usage',
+    message: `${forward} cannot be listened on: ${detail}`,
+    fix: 'ports are 1 to 65535, those below 1024 are for root, and the address must be one of this host',
   });
 
 export const noPvh = (kernel: string) =>

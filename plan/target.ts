@@ -143,10 +143,18 @@ async function decide(project: Project, found: FoundService, service: Service, a
     links: service.links ?? {},
     files: service.files ?? {},
     run: service.run ?? {},
-    sourceDate:
-      project.config.value.sourceDate === undefined ? undefined : Date.parse(project.config.value.sourceDate) / 1000,
+    sourceDate: await sourceDateOf(project),
     image: path.join(project.root, 'images', `${target}.img`),
   };
+}
+
+/** Seconds since 1970. ext2 has 32 bits for them, one of which is the sign. */
+async function sourceDateOf({ config }: Project): Promise<number | undefined> {
+  const { sourceDate } = config.value;
+  if (sourceDate === undefined) return undefined;
+  const seconds = Date.parse(sourceDate) / 1000;
+  if (!(seconds >= 0 && seconds < 2 ** 31)) throw problems.badDate(await config.place(['sourceDate']), sourceDate);
+  return seconds;
 }
 
 async function refusals({ name, folder, manifest }: FoundService): Promise<Problem[]> {

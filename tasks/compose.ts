@@ -1,6 +1,6 @@
-import { parentOf, withParents } from '../formats/tree.ts';
+import { nameOf, parentOf, withParents } from '../formats/tree.ts';
 import type { Entry, TreeArtifact } from '../model/artifact.ts';
-import { layerConflict, unmatchedFile } from '../model/problems.ts';
+import { layerConflict, unmatchedFile, unsupportedEntry } from '../model/problems.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
 
 /** The time of everything where neither the manifest nor any archive has one: 2026-01-01. */
@@ -60,7 +60,17 @@ function inputName(n: number): string {
   return `layer ${String(n).padStart(3, '0')}`;
 }
 
+/** What the file systems of the guests have room for: limits.h's NAME_MAX, and PATH_MAX of NetBSD, in bytes. */
+const NAME_MAX = 255;
+const TARGET_MAX = 1023;
+
 function lay(merged: Map<string, { entry: Entry; layer: string }>, entry: Entry, layer: string): void {
+  if (Buffer.byteLength(nameOf(entry.path)) > NAME_MAX) {
+    throw unsupportedEntry(layer, entry.path, `a name of more than ${NAME_MAX} bytes`);
+  }
+  if (entry.type === 'symlink' && (entry.target === '' || Buffer.byteLength(entry.target) > TARGET_MAX)) {
+    throw unsupportedEntry(layer, entry.path, `a link whose target is empty or of more than ${TARGET_MAX} bytes`);
+  }
   const below = merged.get(entry.path);
   if (below !== undefined) {
     const directories = [entry, below.entry].filter(({ type }) => type === 'directory').length;

@@ -370,3 +370,23 @@ test('an overlay that changes is noticed, a drop-in kernel too', async (t) => {
   t.is(statSync(box.path('images/web-i386.img')).size, 8 * 1024 ** 2);
   t.true(readFileSync(box.path('images/web-i386.img')).length > 0);
 });
+
+test('names and links that no guest could use', async (t) => {
+  const { mirror, told } = await project(t);
+  serveSet(mirror, await etc([...ETC, { name: 'n'.repeat(256), content: 'x' }]));
+  t.is(
+    await told(1),
+    `error[unsupported-entry]: the set etc holds "${'n'.repeat(256)}", a name of more than 255 bytes, which smol cannot put into an image`,
+  );
+});
+
+test('a cache that cannot be written, an overlay that cannot be read', async (t) => {
+  const { box, told } = await project(t);
+  t.regex(
+    await told(3, { SMOL_CACHE: box.write('a-file', '') }),
+    /^error\[no-access\]: <project>\/a-file\S* is not accessible: E/,
+  );
+  if (process.getuid?.() === 0) return; // root reads everything
+  box.write('services/web/etc/secret', 'x', 0o000);
+  t.regex(await told(3), /^error\[no-access\]: .*secret is not accessible: EACCES/);
+});

@@ -70,7 +70,7 @@ error[invalid-value]: run.ports[0] must be [address:]host:guest[/udp], such as "
  --> services/web/service.yaml:5:11
 5 |   ports: ["80"]
   |           ^^^^
-error[invalid-value]: links must be a path that begins with /, not "bin/sh"
+error[invalid-value]: links must be a path that begins with / and has no . or .. in it, not "bin/sh"
  --> services/web/service.yaml:6:9
 6 | links: {bin/sh: x}
   |         ^^^^^^`,
@@ -241,5 +241,44 @@ test('a name too long for the partition table', async (t) => {
     ]),
     `error[long-name]: the partition name "${name}root" is longer than the 36 characters that GPT has room for
   fix: give the service a shorter name`,
+  );
+});
+
+test('paths that lead out, and days that there are not', async (t) => {
+  t.is(
+    await told(t, `${GOOD}links:\n  /../evil: x\ndirectories: [/a/./b]\n`),
+    `error[invalid-value]: links must be a path that begins with / and has no . or .. in it, not "/../evil"
+ --> services/web/service.yaml:4:3
+4 |   /../evil: x
+  |   ^^^^^^^^
+error[invalid-value]: directories[0] must be a path that begins with / and has no . or .. in it, not "/a/./b"
+ --> services/web/service.yaml:5:15
+5 | directories: [/a/./b]
+  |               ^^^^^^`,
+  );
+  t.is(
+    await told(t, GOOD, { 'smol.config.yaml': 'sourceDate: "2026-13-01"\n' }),
+    `error[bad-date]: there is no day 2026-13-01, or it is after January 2038
+ --> smol.config.yaml:1:13
+1 | sourceDate: "2026-13-01"
+  |             ^^^^^^^^^^^^`,
+  );
+});
+
+test('a list where a mapping should be, a key twice, a regular expression that is none', async (t) => {
+  t.is(
+    await told(t, '- description: x\n'),
+    `error[wrong-type]: the document must be a mapping, this is a list
+ --> services/web/service.yaml:1:1
+1 | - description: x
+  | ^^^^^^^^^^^^^^^^`,
+  );
+  t.regex(
+    await told(t, `${GOOD}description: y\n`),
+    /^error\[not-yaml\]: this is not YAML: Map keys must be unique\n --> services\/web\/service.yaml:3:1\n/,
+  );
+  t.regex(
+    await told(t, `${GOOD}run: {ready: {console: "(("}}\n`),
+    /^error\[invalid-value\]: run.ready.console must be a regular expression, not "\(\("/,
   );
 });

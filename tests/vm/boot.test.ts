@@ -97,6 +97,18 @@ test.serial('a port that someone else has is told before anything is built', asy
   t.false(existsSync(box.path('images')));
 });
 
+test.serial('ports and addresses that cannot be', async (t) => {
+  const box = linuxProject(t);
+  const said = async (port: string) => {
+    const result = await box.smol(['run', 'hello', '--port', port]);
+    t.is(result.code, 2);
+    return box.told(result).split('\n')[0];
+  };
+  t.is(await said('99999:80'), 'error[bad-address]: 127.0.0.1:99999:80 cannot be listened on: there is no port 99999');
+  t.is(await said('8080:0'), 'error[bad-address]: 127.0.0.1:8080:0 cannot be listened on: there is no port 0');
+  t.is(await said('192.0.2.1:8080:80'), 'error[bad-address]: 192.0.2.1:8080:80 cannot be listened on: EADDRNOTAVAIL');
+});
+
 test.serial('a guest that panics ends by itself, with its last words', async (t) => {
   const box = linuxProject(t);
   writeService(box, 'panics', '#!/bin/sh\n', 'run: {ports: ["18084:80"]}\n');

@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { asProblem, readIfThere } from './files.ts';
 
@@ -16,7 +16,10 @@ export function isAlive(pid: number): boolean {
 
 /** Does the work while no other process that asks for the same lock does its own. The lock of a dead process is ignored. */
 export async function withLock<T>(file: string, work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
-  while (!take(file)) await setTimeout(5, undefined, signal && { signal });
+  while (!take(file)) {
+    breakIfDead(file);
+    await setTimeout(POLL_MS, undefined, signal && { signal });
+  }
   try {
     return await work();
   } finally {
@@ -24,15 +27,40 @@ export async function withLock<T>(file: string, work: () => T | Promise<T>, sign
   }
 }
 
+const POLL_MS = 5;
+/** A lock on a lock is held for microseconds. One this old has lost its process in them. */
+const STALE_MS = 10_000;
+
 function take(file: string): boolean {
   try {
     writeFileSync(file, String(process.pid), { flag: 'wx' });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw asProblem(error, file);
-    const owner = Number(readIfThere(file) ?? '');
-    // An empty file is one whose owner is about to write its pid.
-    if (owner > 0 && owner !== process.pid && !isAlive(owner)) rmSync(file, { force: true });
     return false;
   }
+}
+
+/**
+ * Removes the lock of a dead process. Only one process may do so at a time: else a second one, which looked before, would
+ * remove the lock that the first has taken since.
+ */
+function breakIfDead(file: string): void {
+  const owner = ownerOf(file);
+  if (owner === undefined || isAlive(owner)) return;
+  const breaking = `${file}.breaking`;
+  if (!take(breaking)) {
+    if (Date.now() - (statSync(breaking, { throwIfNoEntry: false })?.mtimeMs ?? Date.now()) > STALE_MS) {
+      rmSync(breaking, { force: true });
+    }
+    return;
+  }
+  if (ownerOf(file) === owner) rmSync(file, { force: true });
+  rmSync(breaking, { force: true });
+}
+
+/** Undefined if there is no lock, or one whose process is about to write its id. */
+function ownerOf(file: string): number | undefined {
+  const owner = Number(readIfThere(file) ?? '');
+  return owner > 0 ? owner : undefined;
 }

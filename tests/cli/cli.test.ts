@@ -1,10 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { packageRoot } from '../../host/paths.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { cleanEnvironment, runProgram, Sandbox } from '../rig/sandbox.ts';
+import { Sandbox } from '../rig/sandbox.ts';
 
 test('help of smol and of each command', async (t) => {
   const box = new Sandbox(t);
@@ -120,35 +119,6 @@ test('a service of the project comes before the one of the same name that smol b
   t.regex((await box.smol(['list'])).stdout, /^rescue +project +ours$/m);
   t.is((await box.smol(['build', 'rescue', '--arch', 'i386'])).code, 0);
   t.deepEqual(readdirSync(box.path('images')), ['rescue-i386.img']);
-});
-
-test('packed and installed in a clean prefix, it works in any folder', async (t) => {
-  const mirror = await Mirror.start(t);
-  const box = new Sandbox(t);
-  const npm = (...args: string[]) =>
-    execFileSync('npm', args, { cwd: packageRoot(), encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-  // The compiled code is there already; other tests are using it.
-  const [packed] = JSON.parse(npm('pack', '--json', '--ignore-scripts', '--pack-destination', box.folder)) as {
-    filename: string;
-    files: { path: string }[];
-  }[];
-  t.deepEqual(
-    packed!.files.map((file) => file.path).filter((file) => /^(tests|bench|node_modules|images|\.smol)/.test(file)),
-    [],
-  );
-  const prefix = box.path('prefix');
-  npm('install', '--global', '--prefix', prefix, '--no-audit', '--no-fund', box.path(packed!.filename));
-  const smol = (...args: string[]) =>
-    runProgram([path.join(prefix, 'bin', 'smol'), ...args], {
-      cwd: box.path('fleet'),
-      env: { ...cleanEnvironment(), SMOL_CACHE: box.cache },
-    });
-  mkdirSync(box.path('fleet'));
-  t.is((await smol('init', 'web')).code, 0);
-  box.write('fleet/smol.config.yaml', await mirror.serveNetbsd());
-  const result = await smol('build', 'rescue', '--arch', 'i386');
-  t.is(result.code, 0, result.stderr);
-  t.true(existsSync(box.path('fleet/images/rescue-i386.img')));
 });
 
 test('what the README shows works as it is written', async (t) => {

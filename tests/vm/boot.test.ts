@@ -1,11 +1,13 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import test from 'ava';
 import { sha256 } from '../../host/files.ts';
 import { isAlive } from '../../host/lock.ts';
+import { packageRoot } from '../../host/paths.ts';
 import { linuxProject, writeService } from '../rig/debian.ts';
-import type { Result } from '../rig/sandbox.ts';
+import { cleanEnvironment, type Result, runProgram } from '../rig/sandbox.ts';
 
 // Real boots, one at a time: several emulated guests on two cores would only time each other out.
 
@@ -200,4 +202,31 @@ test.serial('no QEMU: the exact line to run', async (t) => {
     box.told(debian),
     `error[missing-program]: this host lacks qemu-system-aarch64\n  fix: run: ${sudo}apt-get install -y --no-install-recommends qemu-system-arm`,
   );
+});
+
+test.serial('packed and installed in a clean prefix: smol init && smol run hello, in any folder', async (t) => {
+  const box = linuxProject(t);
+  const npm = (...args: string[]) =>
+    execFileSync('npm', args, { cwd: packageRoot(), encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  // The compiled code is there already; other tests are using it.
+  const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', box.folder];
+  const [packed] = JSON.parse(npm(...pack)) as { filename: string; files: { path: string }[] }[];
+  const files = packed!.files.map((file) => file.path);
+  t.deepEqual(
+    files.filter((file) => /^(tests|bench|scripts|node_modules|images|\.smol)/.test(file)),
+    [],
+  );
+  const prefix = box.path('prefix');
+  npm('install', '--global', '--prefix', prefix, '--no-audit', '--no-fund', box.path(packed!.filename));
+
+  const folder = box.path('elsewhere');
+  mkdirSync(folder);
+  const env = { ...cleanEnvironment(), SMOL_CACHE: box.cache };
+  const smol = (...args: string[]) => runProgram([path.join(prefix, 'bin', 'smol'), ...args], { cwd: folder, env });
+  t.is((await smol('init')).code, 0);
+  box.write('elsewhere/smol.lock.yaml', box.read('smol.lock.yaml'));
+  const result = await smol('run', 'hello', '--arch', 'amd64', '--port', '18087:80', '--detach');
+  t.is(result.code, 0, result.stderr);
+  t.regex(await (await fetch('http://127.0.0.1:18087/')).text(), /<h1>hello<\/h1>/);
+  t.is((await smol('stop', '--all')).code, 0);
 });

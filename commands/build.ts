@@ -57,7 +57,9 @@ export async function buildTargets(
     return built;
   } finally {
     await engine.settle();
-    const { ran, cached } = engine;
+    const ran = engine.done.filter((step) => step.ran).length;
+    const cached = engine.done.length - ran;
+    session.history.note(engine.done);
     emit({ type: 'build-finished', ok, ran, cached, ms: performance.now() - started });
   }
 }

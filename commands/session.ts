@@ -3,6 +3,7 @@ import path from 'node:path';
 import { Records } from '../cache/records.ts';
 import { Store } from '../cache/store.ts';
 import { Engine, type Workshop } from '../engine/engine.ts';
+import { History } from '../engine/history.ts';
 import { Publications } from '../engine/publications.ts';
 import { sweepScratch } from '../engine/scratch.ts';
 import { FileDigests } from '../host/digests.ts';
@@ -28,6 +29,9 @@ export interface Session {
   readonly project: Project;
   readonly surroundings: Surroundings;
   readonly workshop: Workshop;
+  /** The digest of a program that is on this host already. */
+  knownTool(program: string): Promise<string | undefined>;
+  readonly history: History;
   engine(): Engine;
   /** To be called when the work is done, however it went. */
   close(): void;
@@ -49,6 +53,7 @@ export async function openSession({ folder, emit, signal }: Caller): Promise<Ses
     publications: new Publications(project.state),
     pools: { net: 4, cpu: availableParallelism(), disk: 2, vm: 1, ...pools },
     scratch,
+    locks: path.join(cache, 'locks'),
     toolDigest: async (program) => {
       await requirePrograms([program], emit, signal);
       return (await digests.of(which(program)!)).sha256;
@@ -63,5 +68,16 @@ export async function openSession({ folder, emit, signal }: Caller): Promise<Ses
     digests,
     aptState: path.join(cache, 'apt'),
   };
-  return { project, surroundings, workshop, engine: () => new Engine(workshop), close: () => digests.save() };
+  return {
+    project,
+    surroundings,
+    workshop,
+    history: new History(path.join(project.state, 'history.json')),
+    knownTool: async (program) => {
+      const file = which(program);
+      return file && (await digests.of(file)).sha256;
+    },
+    engine: () => new Engine(workshop),
+    close: () => digests.save(),
+  };
 }

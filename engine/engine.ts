@@ -1,12 +1,14 @@
 import path from 'node:path';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { KeyRecord, Records } from '../cache/records.ts';
+import { makeDirectory } from '../host/files.ts';
+import { withLock } from '../host/lock.ts';
 import type { Artifact, Digest } from '../model/artifact.ts';
 import type { Emit } from '../model/event.ts';
-import type { Json } from '../model/json.ts';
 import { unreliableCache } from '../model/problems.ts';
 import { type BlobStore, CorruptBlob, type Pool, type Step, type StepContext } from '../model/step.ts';
-import { FORMAT, keyOf } from './key.ts';
+import { canonical, FORMAT } from './key.ts';
+import { type Keyed, keyed } from './keyed.ts';
 import type { Publications } from './publications.ts';
 import { Scratch } from './scratch.ts';
 
@@ -19,6 +21,8 @@ export interface Workshop {
   readonly pools: Readonly<Record<Pool, number>>;
   /** For scratch directories. */
   readonly scratch: string;
+  /** For the locks of keys that are being made. */
+  readonly locks: string;
   /** The digest of a program of the host, for keys. Throws a problem if there is none. */
   readonly toolDigest: (program: string) => Promise<Digest>;
   readonly emit: Emit;
@@ -30,15 +34,6 @@ export interface Outcome {
   readonly artifact: Artifact;
   readonly key: Digest;
   readonly cached: boolean;
-}
-
-/** A step whose inputs are known. */
-interface Keyed {
-  readonly step: Step;
-  readonly key: Digest;
-  readonly parts: KeyRecord['parts'];
-  readonly inputs: Readonly<Record<string, Artifact>>;
-  readonly identity: Json | undefined;
 }
 
 /** How often one blob may turn out to be damaged before the disk itself is the suspect. */
@@ -57,8 +52,8 @@ export class Engine {
   readonly #steps = new Map<string, { step: Step; outcome: Promise<Outcome & { keyed: Keyed }> }>();
   readonly #provided = new Map<string, Promise<Artifact>>();
   readonly #healed = new Map<Digest, number>();
-  ran = 0;
-  cached = 0;
+  /** The steps that are over, in the order in which they ended. */
+  readonly done: { readonly name: string; readonly key: Digest; readonly ran: boolean }[] = [];
 
   constructor(workshop: Workshop) {
     this.#workshop = workshop;
@@ -91,7 +86,8 @@ export class Engine {
   #evaluate(step: Step): Promise<Outcome & { keyed: Keyed }> {
     const known = this.#steps.get(step.name);
     if (known !== undefined) {
-      if (known.step.task !== step.task) throw new Error(`two steps are named ${step.name}`);
+      const isSame = known.step.task === step.task && canonical(known.step.options) === canonical(step.options);
+      if (!isSame) throw new Error(`two steps are named ${step.name}`);
       return known.outcome;
     }
     const outcome = this.#work(step);
@@ -105,23 +101,24 @@ export class Engine {
     const started = performance.now();
     try {
       const artifacts = Object.fromEntries(names.map((name, n) => [name, inputs[n]!.artifact]));
-      const keyed = await this.#key(step, artifacts);
-      const record = this.#workshop.records.read(keyed.key);
-      const cached = record !== undefined && this.#inPlace(step, keyed.key);
-      if (cached) this.cached++;
-      else this.ran++;
-      const artifact = cached ? record.output : await this.#run(keyed);
+      const made = await this.#key(step, artifacts);
+      const { key } = made;
+      const record = this.#recordInPlace(made);
+      const cached = record !== undefined;
+      for (const line of record?.log ?? []) this.#workshop.emit({ type: 'step-log', step: step.name, line });
+      const artifact = cached ? record.output : await this.#run(made);
+      this.done.push({ name: step.name, key, ran: !cached });
       this.#workshop.emit({
         type: 'step-finished',
         step: step.name,
         kind: step.task.kind,
         cached,
         ms: performance.now() - started,
-        key: keyed.key,
+        key,
         digest: artifact.digest,
         size: artifact.size,
       });
-      return { artifact, key: keyed.key, cached, keyed };
+      return { artifact, key, cached, keyed: made };
     } catch (error) {
       if (!this.#signal.aborted) {
         const ms = performance.now() - started;
@@ -132,8 +129,11 @@ export class Engine {
     }
   }
 
-  #inPlace(step: Step, key: Digest): boolean {
-    return step.publish === undefined || this.#workshop.publications.isInPlace(step.publish, key);
+  /** The record of a step's key, if what it made is also where it belongs. */
+  #recordInPlace({ step, key }: Keyed): KeyRecord | undefined {
+    const record = this.#workshop.records.read(key);
+    const isInPlace = step.publish === undefined || this.#workshop.publications.isInPlace(step.publish, key);
+    return isInPlace ? record : undefined;
   }
 
   async #key(step: Step, inputs: Readonly<Record<string, Artifact>>): Promise<Keyed> {
@@ -141,22 +141,25 @@ export class Engine {
     const identity = source && (await this.#holding(task.pool, step, (context) => source.identify(context)));
     const tools: Record<string, Digest> = {};
     for (const program of task.tools?.(step) ?? []) tools[program] = await this.#workshop.toolDigest(program);
-    const parts = {
-      format: FORMAT,
-      task: task.kind,
-      version: task.version,
-      options: step.options,
-      inputs: Object.fromEntries(
-        Object.entries(inputs).map(([name, input]) => [name, `${input.kind} ${input.digest}`]),
-      ),
-      source: identity ?? null,
-      tools,
-    };
-    return { step, key: keyOf(parts), parts, inputs, identity };
+    return keyed(step, inputs, identity, tools);
+  }
+
+  /** Runs a step, unless another process is doing so: then waits for what it makes. */
+  async #run(keyed: Keyed): Promise<Artifact> {
+    const { locks } = this.#workshop;
+    await makeDirectory(locks);
+    return withLock(
+      path.join(locks, keyed.key),
+      async () => {
+        const record = this.#recordInPlace(keyed);
+        return record !== undefined && this.#isStored(record.output) ? record.output : this.#make(keyed);
+      },
+      this.#signal,
+    );
   }
 
   /** Runs a step, makes its inputs again if the store has lost them, and records what came out. */
-  async #run(keyed: Keyed): Promise<Artifact> {
+  async #make(keyed: Keyed): Promise<Artifact> {
     const { step } = keyed;
     for (;;) {
       try {

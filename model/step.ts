@@ -24,6 +24,8 @@ export interface Task {
 export interface Source {
   /** For people: the URL or path. */
   readonly name: string;
+  /** What the source is now, if that can be told without any effect. */
+  known(): Promise<Json | undefined>;
   /** What the source is now. Downloads it if nothing else can tell. */
   identify(context: SourceContext): Promise<Json>;
 }

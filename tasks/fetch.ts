@@ -59,28 +59,27 @@ class RemoteSource implements Source {
     this.name = parts.name;
   }
 
-  async identify(context: SourceContext): Promise<Json> {
+  async known(): Promise<Json | undefined> {
     const { location, pins, digests, name } = this.#parts;
     const pin = pins.get(name);
-    if (location.kind === 'file') {
-      const found = await digests.of(location.file);
-      // A file that is named as one is an input like any other; one that stands for a URL is held to the URL's pin.
-      if (name.startsWith('file:')) return found;
-      if (pin === undefined) return this.#pin(await this.#admit(context, location.file));
-      if (found.sha256 !== pin.sha256) throw pinMismatch(name, pin.sha256, `${found.sha256}, in ${location.file}`);
+    if (location.kind !== 'file') return pin && { ...pin };
+    const found = await digests.of(location.file);
+    // A file that is named as one is an input like any other; one that stands for a URL is held to the URL's pin.
+    if (name.startsWith('file:')) return found;
+    if (pin !== undefined && found.sha256 !== pin.sha256) {
+      throw pinMismatch(name, pin.sha256, `${found.sha256}, in ${location.file}`);
     }
-    if (pin !== undefined) return { ...pin };
-    if (location.kind === 'apt') {
-      const {
-        name: pkg,
-        version,
-        sha256,
-        size,
-      } = await newestPackage(location.pkg, this.#parts.aptState, context.signal);
-      return this.#pin({ sha256, size, package: `${pkg}=${version}` });
-    }
-    const file = await this.#download(context, undefined);
-    return this.#pin(await this.#admit(context, file));
+    return pin && { ...pin };
+  }
+
+  async identify(context: SourceContext): Promise<Json> {
+    const { location, aptState } = this.#parts;
+    const known = await this.known();
+    if (known !== undefined) return known;
+    if (location.kind !== 'apt') return this.#pin(await this.#admit(context, await this.#download(context, undefined)));
+    const newest = await newestPackage(location.pkg, aptState, context.signal);
+    const { name, version, sha256, size } = newest;
+    return this.#pin({ sha256, size, package: `${name}=${version}` });
   }
 
   /** The bytes in the store. Throws `pin-mismatch` if they are not what the pin says. */

@@ -54,12 +54,13 @@ export function initrdStep(
   init: string,
   options: Options,
 ): Step {
+  const identify = async () => sha256(readFileSync(init));
   return {
     name: `initrd ${name}`,
     task: initrd,
     options: { ...options },
     inputs,
-    source: { name: init, identify: async () => sha256(readFileSync(init)) },
+    source: { name: init, known: identify, identify },
   };
 }
 

@@ -54,9 +54,7 @@ export const overlay: Task = {
 
 /** `label` is the path as people write it; `folder` is absolute. */
 export function overlayStep(label: string, folder: string, options: Options): Step {
-  const source: Source = {
-    name: folder,
-    identify: async (): Promise<Json> => digestDirectory(folder, options.permissions),
-  };
+  const identify = async (): Promise<Json> => digestDirectory(folder, options.permissions);
+  const source: Source = { name: folder, known: identify, identify };
   return { name: `overlay ${label}`, task: overlay, options: { ...options }, inputs: {}, source };
 }

@@ -107,7 +107,7 @@ test('a server that says nothing any more', async (t) => {
   mirror.serve(`${SETS}/etc.tgz`, (_, response) => {
     response.writeHead(200, { 'content-length': 1000 }).write('\x1f\x8b');
   });
-  const text = await told(1, { SMOL_STALL_MS: '200' });
+  const text = await told(1, { SMOL_STALL_MS: '1500' });
   t.regex(text, /^error\[truncated\]: .* broke off after \d+ of 1000 bytes, each time it was tried/);
 });
 

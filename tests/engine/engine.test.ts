@@ -8,7 +8,8 @@ import { Engine } from '../../engine/engine.ts';
 import { Publications } from '../../engine/publications.ts';
 import type { Blob } from '../../model/artifact.ts';
 import type { Event } from '../../model/event.ts';
-import type { Step, StepContext, Task } from '../../model/step.ts';
+import type { Json } from '../../model/json.ts';
+import type { Source, Step, StepContext, Task } from '../../model/step.ts';
 
 /** A cache on disk, and engines over it, one a build. */
 class Bench {
@@ -34,6 +35,7 @@ class Bench {
       publications: new Publications(this.folder),
       pools: { net: 2, cpu: 2, disk: 1, vm: 1 },
       scratch: path.join(this.folder, 'scratch'),
+      locks: path.join(this.folder, 'locks'),
       toolDigest: async (program) => `digest of ${program}`,
       emit: (event) => this.events.push(event),
       signal,
@@ -73,6 +75,11 @@ class Bench {
   }
 }
 
+/** A source that is what the function says. */
+function sourceOf(value: () => Json): Source {
+  return { name: 'source', known: async () => value(), identify: async () => value() };
+}
+
 const echo = async (context: StepContext, name: string) =>
   `${name}(${Object.values(context.inputs)
     .map((input) => input.digest.slice(0, 4))
@@ -96,7 +103,7 @@ test('an output that is the same stops the cascade', async (t) => {
   const bench = new Bench(t, async (context, name) =>
     name === 'lower' ? String(context.identity).toLowerCase() : echo(context, name),
   );
-  const source = { name: 'source', identify: async () => content };
+  const source = sourceOf(() => content);
   const top = bench.step('top', { lower: bench.step('lower', {}, { source }) });
   await bench.engine().realise(top);
   content = 'ONE';
@@ -112,7 +119,7 @@ test('only what is needed of a cache with holes is made again', async (t) => {
   let suffix = '';
   const low = bench.step('low');
   const middle = bench.step('middle', { low });
-  const top = bench.step('top', { middle }, { source: { name: 's', identify: async () => suffix } });
+  const top = bench.step('top', { middle }, { source: sourceOf(() => suffix) });
   const engine = bench.engine();
   await engine.realise(top);
   const lowDigest = (await engine.realise(low)).artifact.digest;
@@ -137,7 +144,7 @@ test('a damaged blob is noticed when it is read, and made again', async (t) => {
   });
   let version = 1;
   const low = bench.step('low');
-  const top = bench.step('top', { low }, { source: { name: 's', identify: async () => version } });
+  const top = bench.step('top', { low }, { source: sourceOf(() => version) });
   const engine = bench.engine();
   await engine.realise(top);
   const { digest } = (await engine.realise(low)).artifact;

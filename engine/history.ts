@@ -1,0 +1,39 @@
+import { readIfThere, writeAtomically } from '../host/files.ts';
+import type { Digest } from '../model/artifact.ts';
+
+/** What became of a step in the last build that had it. */
+export interface Lately {
+  readonly key: Digest;
+  /** The key that it had before, if that was another. */
+  readonly before?: Digest | undefined;
+  readonly ran: boolean;
+}
+
+/** The last keys of a project's steps, by the steps' names: where an explanation begins. Losing it loses only that. */
+export class History {
+  readonly #file: string;
+  readonly #steps: Record<string, Lately>;
+
+  constructor(file: string) {
+    this.#file = file;
+    try {
+      this.#steps = JSON.parse(readIfThere(file) ?? '{}') as Record<string, Lately>;
+    } catch {
+      this.#steps = {};
+    }
+  }
+
+  get(step: string): Lately | undefined {
+    return Object.hasOwn(this.#steps, step) ? this.#steps[step] : undefined;
+  }
+
+  /** Notes what a build did, if it did anything: a build that finds all done explains nothing. */
+  note(steps: readonly { readonly name: string; readonly key: Digest; readonly ran: boolean }[]): void {
+    if (!steps.some(({ ran }) => ran)) return;
+    for (const { name, key, ran } of steps) {
+      const last = this.get(name);
+      this.#steps[name] = { key, ran, before: last?.key === key ? last.before : last?.key };
+    }
+    writeAtomically(this.#file, JSON.stringify(this.#steps));
+  }
+}

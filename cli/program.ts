@@ -47,8 +47,15 @@ export function program(context: Context): Command {
     .description('make the images of services')
     .argument('<service...>', 'their names')
     .option('-a, --arch <arch>', "amd64, i386 or evbarm-aarch64; by default the host's")
+    .option('--dry-run', 'only say what would be done')
     .option('--json', 'print events as JSON, one a line')
-    .action(async (services: string[], options: { arch?: string; json?: boolean }) => {
+    .action(async (services: string[], options: { arch?: string; dryRun?: boolean; json?: boolean }) => {
+      if (options.dryRun) {
+        const { plan } = await import('../commands/forecast.ts');
+        const steps = await plan(caller, { services, arch: options.arch });
+        print(options.json ? JSON.stringify(steps, undefined, 2) : (await import('./graphs.ts')).dryRun(steps));
+        return;
+      }
       context.useJson(options.json ?? false);
       const { build } = await import('../commands/build.ts');
       await build(caller, { services, arch: options.arch });
@@ -111,6 +118,41 @@ export function program(context: Context): Command {
       const { stop } = await import('../commands/machines.ts');
       await stop(caller, names, options.all ?? false);
     });
+
+  root
+    .command('why')
+    .description('say why the last build ran what it ran')
+    .argument('<service...>', 'names of services')
+    .option('-a, --arch <arch>', "amd64, i386 or evbarm-aarch64; by default the host's")
+    .option('--json', 'print JSON')
+    .action(async (services: string[], options: { arch?: string; json?: boolean }) => {
+      const { why } = await import('../commands/why.ts');
+      const explanations = await why(caller, { services, arch: options.arch });
+      const { reasonText } = await import('./reasons.ts');
+      print(
+        options.json
+          ? JSON.stringify(explanations, undefined, 2)
+          : explanations.map((explanation) => reasonText(explanation, caller.folder)).join('\n'),
+      );
+    });
+
+  root
+    .command('graph')
+    .description('show the steps of services, and what a build would do with each')
+    .argument('<service...>', 'names of services')
+    .option('-a, --arch <arch>', "amd64, i386 or evbarm-aarch64; by default the host's")
+    .option('--dot', 'for Graphviz')
+    .option('--mermaid', 'for Markdown')
+    .option('--json', 'print JSON')
+    .action(
+      async (services: string[], options: { arch?: string; dot?: boolean; mermaid?: boolean; json?: boolean }) => {
+        const { plan } = await import('../commands/forecast.ts');
+        const steps = await plan(caller, { services, arch: options.arch });
+        const { dot, mermaid, textTree } = await import('./graphs.ts');
+        if (options.json) print(JSON.stringify(steps, undefined, 2));
+        else print((options.dot ? dot : options.mermaid ? mermaid : textTree)(steps));
+      },
+    );
 
   root
     .command('list')

@@ -21,13 +21,18 @@ export interface Built {
 export async function build(caller: Caller, options: BuildOptions): Promise<Built[]> {
   const session = await openSession(caller);
   try {
-    const arch = await chooseArch(session.project, options.arch);
-    const services = await Promise.all(options.services.map((name) => session.project.service(name)));
-    const targets = await Promise.all(services.map((service) => resolveTarget(session.project, service, arch)));
+    const targets = await planTargets(session, options);
     return await buildTargets(session, targets, caller);
   } finally {
     session.close();
   }
+}
+
+/** The targets that are meant. Throws what is wrong with any of them. */
+export async function planTargets({ project }: Session, options: BuildOptions): Promise<Target[]> {
+  const arch = await chooseArch(project, options.arch);
+  const services = await Promise.all(options.services.map((name) => project.service(name)));
+  return Promise.all(services.map((service) => resolveTarget(project, service, arch)));
 }
 
 /** Builds targets in one graph, whose common steps are done once. */

@@ -4,7 +4,7 @@ import type { Digest } from '../model/artifact.ts';
 /** What became of a step in the last build that had it. */
 export interface Lately {
   readonly key: Digest;
-  /** The key that it had before, if that was another. */
+  /** The key that it had in the build before that. */
   readonly before?: Digest | undefined;
   readonly ran: boolean;
 }
@@ -27,12 +27,13 @@ export class History {
     return Object.hasOwn(this.#steps, step) ? this.#steps[step] : undefined;
   }
 
-  /** Notes what a build did, if it did anything: a build that finds all done explains nothing. */
+  /** Notes what a build did. One that found all done explains nothing: it does not hide what the one before it did. */
   note(steps: readonly { readonly name: string; readonly key: Digest; readonly ran: boolean }[]): void {
-    if (!steps.some(({ ran }) => ran)) return;
-    for (const { name, key, ran } of steps) {
-      const last = this.get(name);
-      this.#steps[name] = { key, ran, before: last?.key === key ? last.before : last?.key };
+    const didNothing = !steps.some(({ ran }) => ran);
+    const news = steps.filter(({ name }) => !didNothing || this.get(name) === undefined);
+    if (news.length === 0) return;
+    for (const { name, key, ran } of news) {
+      this.#steps[name] = { key, ran, before: this.get(name)?.key };
     }
     writeAtomically(this.#file, JSON.stringify(this.#steps));
   }

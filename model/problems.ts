@@ -189,6 +189,14 @@ export const fileExists = (file: string) =>
 export const usage = (message: string, fix = 'run `smol --help`') =>
   new Problem({ code: 'usage', kind: 'usage', message, fix });
 
+export const noHistory = (target: string) =>
+  new Problem({
+    code: 'no-history',
+    kind: 'usage',
+    message: `${target} has not been built in this project`,
+    fix: 'build it first; then `smol why` can say what each later build did',
+  });
+
 // Sources
 
 export const httpStatus = (url: string, status: number, from: string | undefined) =>

@@ -1,0 +1,117 @@
+import { cpSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { packageRoot } from '../../host/paths.ts';
+import { Mirror } from '../rig/mirror.ts';
+import { Sandbox } from '../rig/sandbox.ts';
+
+/** A project with a rescue service of its own, and what commands say of it. */
+async function project(t: ExecutionContext) {
+  const mirror = await Mirror.start(t);
+  const box = new Sandbox(t);
+  box.write('smol.config.yaml', await mirror.serveNetbsd());
+  cpSync(path.join(packageRoot(), 'services/rescue'), box.path('services/rescue'), { recursive: true });
+  const say = async (...args: string[]) => {
+    const result = await box.smol([...args, '--arch', 'i386']);
+    t.is(result.code, 0, result.stderr);
+    return result.stdout.trim();
+  };
+  return { box, mirror, say };
+}
+
+test('why: the root cause in words, told from what followed', async (t) => {
+  const { box, say } = await project(t);
+  const none = await box.smol(['why', 'rescue', '--arch', 'i386']);
+  t.is(none.code, 2);
+  t.is(
+    box.told(none),
+    'error[no-history]: rescue-i386 has not been built in this project\n  fix: build it first; then `smol why` can say what each later build did',
+  );
+  await say('build', 'rescue');
+  t.is(await say('why', 'rescue'), 'rescue-i386: it had never been built here, so 15 steps had to run');
+
+  box.write('services/rescue/etc/rc', box.read('services/rescue/etc/rc').replace('echo', '# one\n# two\necho'));
+  box.write('services/rescue/etc/motd', 'hello\n');
+  await say('build', 'rescue');
+  const expected = `rescue-i386: 3 steps had to run, 12 stayed as they were
+because of
+  overlay services/rescue/etc: /etc/motd is new, /etc/rc changed 2 lines
+and so
+  compose rescue-i386: after overlay services/rescue/etc
+  image rescue-i386: after compose rescue-i386`;
+  t.is(await say('why', 'rescue'), expected);
+  // A build that has nothing to do does not hide what the one before it did.
+  await say('build', 'rescue');
+  t.is(await say('why', 'rescue'), expected);
+
+  rmSync(box.path('services/rescue/etc/motd'));
+  box.write('services/rescue/service.yaml', box.read('services/rescue/service.yaml').replace('20M', '21M'));
+  await say('build', 'rescue');
+  t.is(
+    await say('why', 'rescue'),
+    `rescue-i386: 3 steps had to run, 12 stayed as they were
+because of
+  overlay services/rescue/etc: /etc/motd is gone
+  image rescue-i386: size changed in a manifest
+and so
+  compose rescue-i386: after overlay services/rescue/etc`,
+  );
+
+  rmSync(box.path('images/rescue-i386.img'));
+  await say('build', 'rescue');
+  t.is(
+    await say('why', 'rescue'),
+    `rescue-i386: 1 step had to run, 14 stayed as they were
+because of
+  image rescue-i386: what it had made was gone or had been touched`,
+  );
+  const [json] = JSON.parse(await say('why', 'rescue', '--json'));
+  t.deepEqual(json, {
+    target: 'rescue-i386',
+    ran: [{ step: 'image rescue-i386', causes: [{ kind: 'gone' }], after: [] }],
+    cached: 14,
+  });
+});
+
+test('graph and --dry-run say what a build would do, and do nothing', async (t) => {
+  const { box, mirror, say } = await project(t);
+  const first = await say('build', 'rescue', '--dry-run');
+  t.regex(first, /^run {4}fetch https:\S+rescue\.tgz\nmaybe {2}unpack https:\S+rescue\.tgz\n/m);
+  t.regex(first, /\n15 steps to do, 0 cached$/);
+  t.deepEqual(mirror.requests, []);
+  t.throws(() => box.read('smol.lock.yaml'), { code: 'ENOENT' });
+
+  await say('build', 'rescue');
+  t.is(await say('build', 'rescue', '--dry-run'), 'nothing to do: 15 steps cached');
+  box.write('services/rescue/etc/rc', '#!/bin/sh\n');
+  t.regex(
+    await say('build', 'rescue', '--dry-run'),
+    /^run {4}overlay services\/rescue\/etc {2}\(last time .*\)\nmaybe {2}compose rescue-i386 {2}\(.*\)\nmaybe {2}image rescue-i386 {2}\(last time .*, 20 MiB\)\n3 steps to do, 12 cached$/,
+  );
+  const tree = await say('graph', 'rescue');
+  t.regex(tree, /^\? image rescue-i386\n└ \? compose rescue-i386\n {2}├ = compose rescue-i386 sets\n/);
+  t.regex(tree, /\+ overlay services\/rescue\/etc\n/);
+  t.regex(tree, /compose rescue-i386 sets \(above\)\n/);
+  t.regex(
+    await say('graph', 'rescue', '--dot'),
+    /^digraph smol \{\n(.*\n)* {2}"compose rescue-i386" -> "image rescue-i386";\n(.*\n)*\}$/,
+  );
+  t.regex(await say('graph', 'rescue', '--mermaid'), /^flowchart LR\n(.*\n)* {2}s\d+ --> s\d+\n/);
+  const steps = JSON.parse(await say('graph', 'rescue', '--json')) as { step: string; state: string }[];
+  t.is(steps.length, 15);
+  t.is(steps.find(({ step }) => step === 'overlay services/rescue/etc')!.state, 'run');
+});
+
+test('two processes that want one key: one makes it, the other waits for it', async (t) => {
+  const { box, mirror } = await project(t);
+  const results = await Promise.all([1, 2, 3].map(() => box.smol(['build', 'rescue', '--arch', 'i386', '--json'])));
+  t.deepEqual(
+    results.map(({ code }) => code),
+    [0, 0, 0],
+  );
+  const started = results.flatMap(({ events }) =>
+    events.filter(({ type, kind }) => type === 'step-started' && kind === 'unpack').map(({ step }) => step),
+  );
+  t.is(started.length, 2, 'each set is unpacked by one of the three');
+  t.true(mirror.requests.length > 0);
+});

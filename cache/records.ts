@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import path from 'node:path';
-import { writeAtomically } from '../host/files.ts';
+import { walk, writeAtomically } from '../host/files.ts';
 import type { Artifact, Digest } from '../model/artifact.ts';
 import type { Json } from '../model/json.ts';
 
@@ -16,6 +16,9 @@ export interface KeyRecord {
   readonly ms: number;
 }
 
+/** A time that is no older than this is not written again: milliseconds. */
+const TOUCH_MS = 30 * 60 * 1000;
+
 /** Key records as JSON files by their keys. A record that cannot be read counts as none. */
 export class Records {
   readonly #folder: string;
@@ -24,7 +27,23 @@ export class Records {
     this.#folder = path.join(root, 'steps');
   }
 
+  /** Reads a record, which counts as using it. */
   read(key: Digest): KeyRecord | undefined {
+    const record = this.#parse(key);
+    if (record !== undefined) this.#touch(key);
+    return record;
+  }
+
+  /** All records that can be read, with when they were last used: milliseconds since 1970. */
+  list(): { key: Digest; used: number; record: KeyRecord }[] {
+    return walk(this.#folder).flatMap(({ path: name, type }) => {
+      const key = name.replace('/', '').replace(/\.json$/, '');
+      const record = type === 'file' && name.endsWith('.json') ? this.#parse(key) : undefined;
+      return record === undefined ? [] : [{ key, used: statSync(this.#path(key)).mtimeMs, record }];
+    });
+  }
+
+  #parse(key: Digest): KeyRecord | undefined {
     try {
       const record = JSON.parse(readFileSync(this.#path(key), 'utf8')) as KeyRecord;
       return record.format === 1 && record.key === key ? record : undefined;
@@ -41,6 +60,16 @@ export class Records {
 
   remove(key: Digest): void {
     rmSync(this.#path(key), { force: true });
+  }
+
+  /** The time of the file tells when the record was last used; to the hour is enough. */
+  #touch(key: Digest): void {
+    try {
+      const now = Date.now();
+      if (now - statSync(this.#path(key)).mtimeMs > TOUCH_MS) utimesSync(this.#path(key), now / 1000, now / 1000);
+    } catch {
+      // A cache that cannot be written, or a record that is just being removed, can still be used.
+    }
   }
 
   #path(key: Digest): string {

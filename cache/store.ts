@@ -1,13 +1,14 @@
 import { createHash, hash as hashOf } from 'node:crypto';
-import { closeSync, existsSync, openSync, readSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseTree, serialiseTree } from '../formats/tree.ts';
-import { asProblem, makeDirectory, pieces, sha256, signature } from '../host/files.ts';
+import { asProblem, makeDirectory, pieces, sha256, signature, walk } from '../host/files.ts';
 import type { Blob, Digest, Entry, FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
 import { type BlobStore, CorruptBlob } from '../model/step.ts';
 import { takeIn } from './intake.ts';
 
+/** Where cacache keeps contents: the second version of its layout. */
+const CONTENT = path.join('content-v2', 'sha256');
 /** How much of a blob is read at once when many small files lie in it. */
 const WINDOW = 4 * 1024 * 1024;
 /** Bytes between two files that are read along: the headers of a tar archive. */
@@ -63,21 +64,21 @@ export class Store implements BlobStore {
     try {
       for await (const piece of pieces(this.#path(digest))) parts.push(piece);
     } catch (error) {
-      throw await this.#corrupt(digest, `cannot be read: ${(error as Error).message}`);
+      throw this.#corrupt(digest, `cannot be read: ${(error as Error).message}`);
     }
     const bytes = Buffer.concat(parts);
-    if (sha256(bytes) !== digest) throw await this.#corrupt(digest, 'has been damaged');
+    if (sha256(bytes) !== digest) throw this.#corrupt(digest, 'has been damaged');
     return bytes;
   }
 
   async verifiedFile(digest: Digest): Promise<string> {
     const file = this.#path(digest);
     const now = signature(file);
-    if (now === undefined) throw await this.#corrupt(digest, 'is not there');
+    if (now === undefined) throw this.#corrupt(digest, 'is not there');
     if (this.#verified.get(digest) !== now) {
       const hash = createHash('sha256');
       for await (const piece of pieces(file)) hash.update(piece);
-      if (hash.digest('hex') !== digest) throw await this.#corrupt(digest, 'has been damaged');
+      if (hash.digest('hex') !== digest) throw this.#corrupt(digest, 'has been damaged');
       this.#verified.set(digest, now);
     }
     return file;
@@ -95,12 +96,12 @@ export class Store implements BlobStore {
         try {
           piece = reader.read(entry, done, Math.min(WINDOW, size - done));
         } catch (error) {
-          throw await this.#corrupt(blob, `cannot be read: ${(error as Error).message}`);
+          throw this.#corrupt(blob, `cannot be read: ${(error as Error).message}`);
         }
         hash?.update(piece);
         const isLast = done + WINDOW >= size;
         if (isLast && (hash?.digest('hex') ?? hashOf('sha256', piece)) !== digest) {
-          throw await this.#corrupt(blob, `is damaged in ${entry.path}`);
+          throw this.#corrupt(blob, `is damaged in ${entry.path}`);
         }
         yield { entry, piece };
       }
@@ -117,14 +118,37 @@ export class Store implements BlobStore {
     return parseTree(await this.readBytes(artifact.digest));
   }
 
-  /** Where cacache keeps a blob (its content/path.js, version 2 of its layout). */
-  #path(digest: Digest): string {
-    return path.join(this.#folder, 'content-v2', 'sha256', digest.slice(0, 2), digest.slice(2, 4), digest.slice(4));
+  /** All blobs, with when each was stored: milliseconds since 1970. */
+  list(): { digest: Digest; size: number; stored: number }[] {
+    return walk(path.join(this.#folder, CONTENT)).flatMap(({ path: name, type }) => {
+      const stat =
+        type === 'file' ? statSync(path.join(this.#folder, CONTENT, name), { throwIfNoEntry: false }) : undefined;
+      return stat === undefined ? [] : [{ digest: name.replaceAll('/', ''), size: stat.size, stored: stat.mtimeMs }];
+    });
   }
 
-  async #corrupt(digest: Digest, detail: string): Promise<CorruptBlob> {
+  remove(digest: Digest): void {
+    rmSync(this.#path(digest), { force: true });
+  }
+
+  /** Removes the temporary files of writers that died before this time: milliseconds since 1970. */
+  sweep(before: number): void {
+    const temporary = path.join(this.#folder, 'tmp');
+    for (const { path: name } of walk(temporary)) {
+      const stat = statSync(path.join(temporary, name), { throwIfNoEntry: false });
+      if (stat !== undefined && stat.mtimeMs < before)
+        rmSync(path.join(temporary, name), { recursive: true, force: true });
+    }
+  }
+
+  /** Where cacache keeps a blob (its content/path.js). */
+  #path(digest: Digest): string {
+    return path.join(this.#folder, CONTENT, digest.slice(0, 2), digest.slice(2, 4), digest.slice(4));
+  }
+
+  #corrupt(digest: Digest, detail: string): CorruptBlob {
     this.#verified.delete(digest);
-    await rm(this.#path(digest), { force: true, recursive: true });
+    this.remove(digest);
     return new CorruptBlob(digest, detail);
   }
 }

@@ -47,9 +47,12 @@ export function program(context: Context): Command {
     .description('make the images of services')
     .argument('<service...>', 'their names')
     .option('-a, --arch <arch>', "amd64, i386 or evbarm-aarch64; by default the host's")
+    .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true')
+    .option('--no-frozen', 'pin what is new, in CI too')
+    .option('--offline', 'take nothing from the network')
     .option('--dry-run', 'only say what would be done')
     .option('--json', 'print events as JSON, one a line')
-    .action(async (services: string[], options: { arch?: string; dryRun?: boolean; json?: boolean }) => {
+    .action(async (services: string[], options: BuildFlags) => {
       if (options.dryRun) {
         const { plan } = await import('../commands/forecast.ts');
         const steps = await plan(caller, { services, arch: options.arch });
@@ -58,7 +61,7 @@ export function program(context: Context): Command {
       }
       context.useJson(options.json ?? false);
       const { build } = await import('../commands/build.ts');
-      await build(caller, { services, arch: options.arch });
+      await build(caller, { services, arch: options.arch, frozen: options.frozen, offline: options.offline });
     });
 
   root
@@ -78,6 +81,9 @@ export function program(context: Context): Command {
       'how long the service may take to answer',
       checkedBy(/^[1-9]\d*$/, 'a number of seconds'),
     )
+    .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true')
+    .option('--no-frozen', 'pin what is new, in CI too')
+    .option('--offline', 'take nothing from the network')
     .option('--direct', 'let the guest write to the image itself, not to a disk that is gone when it stops')
     .option('--json', 'print events as JSON, one a line')
     .action(async (service: string, options: RunFlags) => {
@@ -173,6 +179,30 @@ export function program(context: Context): Command {
     });
 
   root
+    .command('cache')
+    .description('say how large the cache is and may be')
+    .option('--json', 'print JSON')
+    .action(async (options: { json?: boolean }) => {
+      const { cacheReport } = await import('../commands/cache.ts');
+      const report = await cacheReport(caller);
+      print(options.json ? JSON.stringify(report, undefined, 2) : (await import('./tables.ts')).cacheText(report));
+    });
+
+  root
+    .command('gc')
+    .description('evict from the cache what was used longest ago; builds do so by themselves')
+    .option(
+      '--limit <size>',
+      'down to this size, not to that of the configuration',
+      checkedBy(/^\d+[MG]$/, 'a size such as 5G'),
+    )
+    .action(async (options: { limit?: string }) => {
+      const { gc } = await import('../commands/cache.ts');
+      const collection = await gc(caller, options.limit);
+      print((await import('./tables.ts')).collectionText(collection));
+    });
+
+  root
     .command('init')
     .description('start a project in this directory')
     .argument('[service]', 'name of its first service', 'hello')
@@ -203,7 +233,15 @@ export function program(context: Context): Command {
   return root;
 }
 
-interface RunFlags {
+interface BuildFlags {
+  arch?: string;
+  frozen?: boolean;
+  offline?: boolean;
+  dryRun?: boolean;
+  json?: boolean;
+}
+
+interface RunFlags extends Pick<BuildFlags, 'frozen' | 'offline'> {
   arch?: string;
   detach?: boolean;
   name?: string;

@@ -1,7 +1,9 @@
+import type { Collection } from '../cache/collect.ts';
+import type { CacheReport } from '../commands/cache.ts';
 import type { Finding } from '../commands/doctor.ts';
 import type { ListedService } from '../commands/list.ts';
 import type { Move } from '../commands/update.ts';
-import { duration } from '../model/words.ts';
+import { bytes, count, duration } from '../model/words.ts';
 import type { VmRecord } from '../vm/registry.ts';
 
 /** Results as text in columns. */
@@ -46,6 +48,18 @@ export function moveList(moves: readonly Move[]): string {
         : `${source}: ${before.sha256.slice(0, 12)}… -> ${after.sha256.slice(0, 12)}…${after.package ? ` (${after.package})` : ''}`,
     )
     .join('\n');
+}
+
+export function cacheText({ folder, blobs, bytes: size, kept, limit }: CacheReport): string {
+  return [
+    `${folder}: ${bytes(size)} in ${count(blobs, 'blob')}, of at most ${bytes(limit)}`,
+    `${bytes(kept)} of it stay: images in place were made of them, or they were used within the hour`,
+  ].join('\n');
+}
+
+export function collectionText({ freed, evicted, bytes: size }: Collection): string {
+  const did = evicted === 0 ? 'nothing had to go' : `${count(evicted, 'blob')} evicted, ${bytes(freed)} freed`;
+  return `${did}; the cache has ${bytes(size)}`;
 }
 
 const MARKS = { ok: '✓', limited: '!', lacks: '✗' } as const;

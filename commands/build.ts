@@ -1,10 +1,23 @@
 import type { Outcome } from '../engine/engine.ts';
+import { forecast } from '../engine/forecast.ts';
 import type { Digest } from '../model/artifact.ts';
+import * as problems from '../model/problems.ts';
+import type { Step } from '../model/step.ts';
 import { goalsOf, graphOf, stepsOf } from '../plan/graph.ts';
 import { chooseArch, resolveTarget, type Target } from '../plan/target.ts';
+import { RemoteSource } from '../tasks/fetch.ts';
+import { collectSometimes } from './cache.ts';
 import { type Caller, openSession, type Session } from './session.ts';
 
-export interface BuildOptions {
+/** How far a build may go to get what it needs. */
+export interface Strictness {
+  /** Take nothing that has no pin yet. */
+  readonly frozen?: boolean | undefined;
+  /** Take nothing from the network. */
+  readonly offline?: boolean | undefined;
+}
+
+export interface BuildOptions extends Strictness {
   readonly services: readonly string[];
   readonly arch?: string | undefined;
 }
@@ -19,10 +32,10 @@ export interface Built {
 
 /** Builds the images of services. Throws the problems of the first step that fails. */
 export async function build(caller: Caller, options: BuildOptions): Promise<Built[]> {
-  const session = await openSession(caller);
+  const session = await openSession(caller, options.offline);
   try {
     const targets = await planTargets(session, options);
-    return await buildTargets(session, targets, caller);
+    return await buildTargets(session, targets, caller, options);
   } finally {
     session.close();
   }
@@ -40,9 +53,11 @@ export async function buildTargets(
   session: Session,
   targets: readonly Target[],
   { emit }: Pick<Caller, 'emit'>,
+  options: Strictness & { readonly toBoot?: boolean },
 ): Promise<Built[]> {
   const graphs = targets.map((target) => graphOf(target, session.project, session.surroundings));
   const steps = stepsOf(graphs.flatMap(goalsOf));
+  await assertAllowed(steps, session, options);
   const started = performance.now();
   emit({ type: 'build-started', targets: targets.map(({ name }) => name), steps: steps.length });
   const engine = session.engine();
@@ -56,8 +71,8 @@ export async function buildTargets(
         return { target, image: image!, kernel: kernel!.artifact.digest, initrd: initrd?.artifact.digest };
       }),
     );
-    // Only now: a kernel that the cache has lost is made again before anything boots it.
-    await Promise.all(graphs.flatMap(goalsOf).map((goal) => engine.provide(goal)));
+    // A kernel that the cache has lost is made again before anything boots it.
+    if (options.toBoot) await Promise.all(graphs.flatMap(goalsOf).map((goal) => engine.provide(goal)));
     ok = true;
     return built;
   } finally {
@@ -65,6 +80,28 @@ export async function buildTargets(
     const ran = engine.done.filter((step) => step.ran).length;
     const cached = engine.done.length - ran;
     session.history.note(engine.done);
+    if (ran > 0) collectSometimes(session);
     emit({ type: 'build-finished', ok, ran, cached, ms: performance.now() - started });
+  }
+}
+
+/** Throws `unpinned` and `offline` with all sources that a strict build may not take, before it does anything. */
+async function assertAllowed(
+  steps: readonly Step[],
+  { workshop, knownTool }: Session,
+  { frozen = process.env.CI === 'true', offline = false }: Strictness,
+): Promise<void> {
+  const remote = steps.filter(({ source }) => source instanceof RemoteSource && source.isRemote);
+  if (frozen) {
+    const known = await Promise.all(remote.map(({ source }) => source!.known()));
+    const names = remote.filter((_, n) => known[n] === undefined).map(({ source }) => source!.name);
+    if (names.length > 0) throw problems.unpinned(names);
+  }
+  if (offline) {
+    const found = await forecast(steps, workshop, knownTool);
+    const names = found
+      .filter(({ step, state }) => state === 'run' && remote.includes(step))
+      .map(({ step }) => step.source!.name);
+    if (names.length > 0) throw problems.offline(names);
   }
 }

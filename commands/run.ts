@@ -12,14 +12,14 @@ import { chooseAccelerator } from '../vm/accelerator.ts';
 import { killNow, makeOverlay, makeRuntimeFolder, RunningVm, stopVm } from '../vm/launch.ts';
 import { EMULATORS, type Forward, type Machine } from '../vm/machine.ts';
 import { birthOf, Registry, type VmRecord } from '../vm/registry.ts';
-import { type Built, buildTargets } from './build.ts';
+import { type Built, buildTargets, type Strictness } from './build.ts';
 import { untilReady } from './readiness.ts';
 import { type Caller, openSession, type Session } from './session.ts';
 
 /** What a virtio block device has room for (virtio 1.2, section 5.2.6: VIRTIO_BLK_T_GET_ID). */
 const SERIAL_LIMIT = 20;
 
-export interface RunOptions extends RunWishes {
+export interface RunOptions extends RunWishes, Strictness {
   readonly service: string;
   readonly arch?: string | undefined;
   /** The name of the VM; by default that of the service. */
@@ -36,7 +36,7 @@ export interface RunOptions extends RunWishes {
 
 /** Builds a service and runs it until its VM ends, the signal is aborted, or, detached, until it answers. */
 export async function run(caller: Caller, options: RunOptions): Promise<VmRecord> {
-  const session = await openSession(caller);
+  const session = await openSession(caller, options.offline);
   try {
     const { project, workshop } = session;
     const arch = await chooseArch(project, options.arch);
@@ -46,7 +46,7 @@ export async function run(caller: Caller, options: RunOptions): Promise<VmRecord
     await assertStartable(registry, name, forwardsOf(target, options));
     // QEMU is asked for before the build: who lacks it should not wait for a build to hear so.
     await requirePrograms([EMULATORS[arch]], caller.emit, workshop.signal);
-    const [built] = await buildTargets(session, [target], caller);
+    const [built] = await buildTargets(session, [target], caller, { ...options, toBoot: true });
     return await boot(caller, session, registry, built!, name, options);
   } finally {
     session.close();

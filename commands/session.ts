@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { Projects } from '../cache/projects.ts';
 import { Records } from '../cache/records.ts';
 import { Store } from '../cache/store.ts';
 import { Engine, type Workshop } from '../engine/engine.ts';
@@ -37,7 +38,8 @@ export interface Session {
   close(): void;
 }
 
-export async function openSession({ folder, emit, signal }: Caller): Promise<Session> {
+/** `offline` keeps off the network. */
+export async function openSession({ folder, emit, signal }: Caller, offline = false): Promise<Session> {
   const project = await Project.find(folder);
   const cache = cacheRoot();
   await makeDirectory(cache);
@@ -45,6 +47,7 @@ export async function openSession({ folder, emit, signal }: Caller): Promise<Ses
   const scratch = path.join(cache, 'scratch');
   await sweepScratch(scratch);
   await sweepScratch(path.join(project.root, 'images'));
+  new Projects(cache).add(project.root);
   const digests = new FileDigests(path.join(cache, 'digests.json'));
   const { pools = {}, mirrors = {} } = project.config.value;
   const workshop: Workshop = {
@@ -67,6 +70,7 @@ export async function openSession({ folder, emit, signal }: Caller): Promise<Ses
     pins: await Pins.read(project.root, project.memory),
     digests,
     aptState: path.join(cache, 'apt'),
+    offline,
   };
   return {
     project,

@@ -23,6 +23,11 @@ export class History {
     }
   }
 
+  /** The last keys of all steps. */
+  keys(): Digest[] {
+    return Object.values(this.#steps).map(({ key }) => key);
+  }
+
   get(step: string): Lately | undefined {
     return Object.hasOwn(this.#steps, step) ? this.#steps[step] : undefined;
   }

@@ -40,6 +40,15 @@ export interface Config {
     vm?: number;
   };
   /**
+   * The cache, which all projects of a user share.
+   */
+  cache?: {
+    /**
+     * How large it may grow, such as 10G. What was used longest ago goes first, never what images in place were made of.
+     */
+    limit?: string;
+  };
+  /**
    * The newest time that any file in an image may have, as YYYY-MM-DD or an RFC 3339 time. Files that come from no archive get it as theirs. By default the newest time in the sets.
    */
   sourceDate?: string;

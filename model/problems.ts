@@ -251,6 +251,24 @@ export const wrongChecksum = (source: string, listed: string, found: string, whe
     fix: 'nothing of it was kept; the server may be half way through an update: try again later',
   });
 
+export const unpinned = (sources: readonly string[]) =>
+  new Problem({
+    code: 'unpinned',
+    kind: 'integrity',
+    message: `${count(sources.length, 'source')} that the build needs ${sources.length === 1 ? 'is' : 'are'} not pinned, and pins are frozen`,
+    detail: sources.join('\n'),
+    fix: 'build once without --frozen (CI=true means it too; --no-frozen undoes that), and commit smol.lock.yaml',
+  });
+
+export const offline = (sources: readonly string[]) =>
+  new Problem({
+    code: 'offline',
+    kind: 'environment',
+    message: `${count(sources.length, 'source')} that the build needs ${sources.length === 1 ? 'is' : 'are'} not in the cache, and --offline keeps it from fetching`,
+    detail: sources.join('\n'),
+    fix: 'build once without --offline, or drop the files into sets/<arch>/ and kernels/',
+  });
+
 export const noChecksum = (source: string, where: string) =>
   new Problem({
     code: 'no-checksum',

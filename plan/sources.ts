@@ -14,6 +14,8 @@ export interface Surroundings {
   readonly pins: Pins;
   readonly digests: FileDigests;
   readonly aptState: string;
+  /** Keep off the network. */
+  readonly offline: boolean;
 }
 
 export interface SourceWish {
@@ -44,6 +46,7 @@ export function sourceStep(wish: SourceWish, surroundings: Surroundings): Step {
     pins: surroundings.pins,
     digests: surroundings.digests,
     aptState: surroundings.aptState,
+    offline: surroundings.offline,
   });
 }
 

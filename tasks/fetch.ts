@@ -11,7 +11,7 @@ import { download } from '../host/http.ts';
 import type { Pin, Pins } from '../manifest/lock.ts';
 import type { Json } from '../model/json.ts';
 import { Problem } from '../model/problem.ts';
-import { noChecksum, noSuchFile, notThatKind, pinMismatch, wrongChecksum } from '../model/problems.ts';
+import { noChecksum, noSuchFile, notThatKind, offline, pinMismatch, wrongChecksum } from '../model/problems.ts';
 import type { Source, SourceContext, Step, StepContext, Task } from '../model/step.ts';
 
 /**
@@ -44,19 +44,26 @@ export interface RemoteSourceParts {
   readonly digests: FileDigests;
   /** Where apt keeps its state. */
   readonly aptState: string;
+  /** Take nothing that is not on this host. */
+  readonly offline: boolean;
 }
 
 export function fetchStep(parts: RemoteSourceParts): Step {
   return { name: `fetch ${parts.name}`, task: fetch, options: {}, inputs: {}, source: new RemoteSource(parts) };
 }
 
-class RemoteSource implements Source {
+export class RemoteSource implements Source {
   readonly #parts: RemoteSourceParts;
   readonly name: string;
 
   constructor(parts: RemoteSourceParts) {
     this.#parts = parts;
     this.name = parts.name;
+  }
+
+  /** Whether its bytes can only come from the network. */
+  get isRemote(): boolean {
+    return this.#parts.location.kind !== 'file';
   }
 
   async known(): Promise<Json | undefined> {
@@ -77,6 +84,7 @@ class RemoteSource implements Source {
     const known = await this.known();
     if (known !== undefined) return known;
     if (location.kind !== 'apt') return this.#pin(await this.#admit(context, await this.#download(context, undefined)));
+    if (this.#parts.offline) throw offline([this.name]);
     const newest = await newestPackage(location.pkg, aptState, context.signal);
     const { name, version, sha256, size } = newest;
     return this.#pin({ sha256, size, package: `${name}=${version}` });
@@ -98,6 +106,7 @@ class RemoteSource implements Source {
   /** A file with the bytes, in the scratch directory or, if they lie on this host, where they are. */
   async #download(context: SourceContext, pin: Pin | undefined): Promise<string> {
     const { location } = this.#parts;
+    if (this.#parts.offline && location.kind !== 'file') throw offline([this.name]);
     switch (location.kind) {
       case 'file':
         return location.file;

@@ -73,7 +73,7 @@ export class Sandbox {
 }
 
 export function cleanEnvironment(): Record<string, string | undefined> {
-  const { SMOL_INSTALL: _, SMOL_CACHE: __, NODE_EXTRA_CA_CERTS: ___, ...rest } = process.env;
+  const { SMOL_INSTALL: _, SMOL_CACHE: __, NODE_EXTRA_CA_CERTS: ___, CI: ____, ...rest } = process.env;
   return { ...rest, NO_COLOR: '1' };
 }
 

@@ -1,0 +1,57 @@
+import { statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { type Collection, collect, type Usage, usage } from '../cache/collect.ts';
+import { Projects } from '../cache/projects.ts';
+import { Records } from '../cache/records.ts';
+import { Store } from '../cache/store.ts';
+import { History } from '../engine/history.ts';
+import { cacheRoot } from '../host/paths.ts';
+import { Project } from '../manifest/project.ts';
+import type { Digest } from '../model/artifact.ts';
+import { parseSize } from '../model/words.ts';
+import type { Caller, Session } from './session.ts';
+
+/** How often a build looks whether the cache has grown too large: milliseconds. */
+const EVERY_MS = 10 * 60 * 1000;
+
+export interface CacheReport extends Usage {
+  readonly folder: string;
+  readonly limit: number;
+}
+
+/** Where the cache is, how large it is and may be. */
+export async function cacheReport({ folder }: Pick<Caller, 'folder'>): Promise<CacheReport> {
+  const root = cacheRoot();
+  const found = usage(new Store(root), new Records(root), keysInPlace(root), Date.now());
+  return { folder: root, limit: limitOf(await Project.find(folder)), ...found };
+}
+
+/** Brings the cache below its limit, or below another one given as `5G`. */
+export async function gc({ folder }: Pick<Caller, 'folder'>, limit: string | undefined): Promise<Collection> {
+  const bytes = limit === undefined ? limitOf(await Project.find(folder)) : parseSize(limit);
+  return collectNow(cacheRoot(), bytes);
+}
+
+/** After a build: the same, unless it was looked at lately. */
+export function collectSometimes({ project }: Session): void {
+  const root = cacheRoot();
+  const mark = path.join(root, 'collected');
+  const last = statSync(mark, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (Date.now() - last < EVERY_MS) return;
+  writeFileSync(mark, '');
+  collectNow(root, limitOf(project));
+}
+
+function collectNow(root: string, limit: number): Collection {
+  return collect(new Store(root), new Records(root), { keep: keysInPlace(root), limit, now: Date.now() });
+}
+
+function limitOf({ config }: Project): number {
+  return parseSize(config.value.cache!.limit!);
+}
+
+/** The keys of the last builds of all projects that use the cache. */
+function keysInPlace(root: string): Set<Digest> {
+  const files = new Projects(root).list().map((folder) => path.join(folder, '.smol', 'history.json'));
+  return new Set(files.flatMap((file) => new History(file).keys()));
+}

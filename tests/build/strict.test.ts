@@ -1,0 +1,92 @@
+import { readdirSync, statSync, utimesSync } from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { Mirror } from '../rig/mirror.ts';
+import { ranSteps, Sandbox } from '../rig/sandbox.ts';
+
+const SETS = 'https://nycdn.netbsd.org/pub/NetBSD-daily/netbsd-11/latest/i386/binary/sets';
+const SOURCES = [`${SETS}/rescue.tgz`, `${SETS}/etc.tgz`, 'https://smolbsd.org/assets/netbsd-SMOL386'];
+
+async function project(t: ExecutionContext) {
+  const mirror = await Mirror.start(t);
+  const box = new Sandbox(t);
+  box.write('smol.config.yaml', await mirror.serveNetbsd());
+  const build = (args: string[], env: Record<string, string> = {}) =>
+    box.smol(['build', 'rescue', '--arch', 'i386', ...args], { env });
+  return { mirror, box, build };
+}
+
+test('--frozen, and CI, refuse what is not pinned, all at once', async (t) => {
+  const { mirror, box, build } = await project(t);
+  for (const [args, env] of [
+    [['--frozen'], {}],
+    [[], { CI: 'true' }],
+  ] as const) {
+    const result = await build([...args], env);
+    t.is(result.code, 4);
+    t.is(
+      box.told(result),
+      `error[unpinned]: 3 sources that the build needs are not pinned, and pins are frozen
+${SOURCES.map((source) => `  | ${source}`).join('\n')}
+  fix: build once without --frozen (CI=true means it too; --no-frozen undoes that), and commit smol.lock.yaml`,
+    );
+  }
+  t.deepEqual(mirror.requests, []);
+  t.is((await build(['--no-frozen'], { CI: 'true' })).code, 0);
+  t.is((await build([], { CI: 'true', SMOL_CACHE: `${box.cache}-cold` })).code, 0);
+});
+
+test('--offline asks nobody, and lists what is missing', async (t) => {
+  const { mirror, box, build } = await project(t);
+  const result = await build(['--offline']);
+  t.is(result.code, 3);
+  t.regex(
+    box.told(result),
+    /^error\[offline\]: 3 sources that the build needs are not in the cache, and --offline keeps it from fetching\n( {2}\| https:.*\n){3} {2}fix: /,
+  );
+  t.deepEqual(mirror.requests, []);
+  t.is((await build([])).code, 0);
+  const { length } = mirror.requests;
+  box.write('services/rescue/service.yaml', 'description: x\nsets: [etc, rescue]\nsize: 8M\n');
+  box.write('services/rescue/etc/rc', '#!/bin/sh\n');
+  t.is((await build(['--offline'])).code, 0);
+  t.is(mirror.requests.length, length);
+});
+
+test('gc evicts what was used longest ago, and never what images in place were made of', async (t) => {
+  const { box, build } = await project(t);
+  t.is((await build([])).code, 0);
+  const blobs = () =>
+    readdirSync(path.join(box.cache, 'blobs/content-v2'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+      statSync(path.join(box.cache, 'blobs/content-v2', name)).isFile(),
+    ).length;
+  const all = blobs();
+  t.regex(
+    (await box.smol(['cache'])).stdout,
+    new RegExp(`^<cache>: .* in ${all} blobs, of at most 10 GiB\n`.replace('<cache>', box.cache)),
+  );
+  const collect = (...args: string[]) => box.smol(['gc', ...args]);
+  t.regex((await collect()).stdout, /^nothing had to go; /);
+  t.regex((await collect('--limit', '0M')).stdout, /^nothing had to go; /, 'all was used within the hour');
+  t.is(blobs(), all);
+
+  // As if all of that was days ago.
+  const longAgo = Date.now() / 1000 - 3 * 86_400;
+  const age = (folder: string) => {
+    for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }))
+      utimesSync(path.join(folder, name), longAgo, longAgo);
+  };
+  age(path.join(box.cache, 'steps'));
+  age(path.join(box.cache, 'blobs'));
+  t.regex((await collect('--limit', '0M')).stdout, /^nothing had to go; /, 'images in place were made of it');
+  box.write('.smol/history.json', '{}');
+  t.regex((await collect('--limit', '0M')).stdout, /^\d+ blobs evicted, .* freed; the cache has 0 bytes\n$/);
+  t.is(blobs(), 0);
+
+  // Nothing needs it: the image is in place. And when something does, it comes back.
+  t.deepEqual(ranSteps(await build(['--json'])), []);
+  box.write('services/rescue/service.yaml', 'description: x\nsets: [etc]\nsize: 8M\n');
+  box.write('services/rescue/etc/rc', '#!/bin/sh\n');
+  const result = await build([]);
+  t.is(result.code, 0, result.stderr);
+});

@@ -46,7 +46,13 @@ export function program(context: Context): Command {
     .command('build')
     .description('make the images of services')
     .argument('<service...>', 'their names')
-    .option('-a, --arch <arch>', "amd64, i386 or evbarm-aarch64; by default the host's")
+    .option('-a, --arch <arch>', "amd64, i386, evbarm-aarch64 or all; by default the host's")
+    .option('-k, --keep-going', 'after a failure, go on with what does not depend on it')
+    .option(
+      '-j, --jobs <n>',
+      'how many steps compute, or write, at once',
+      checkedBy(/^[1-9]\d?$/, 'a number from 1 to 99'),
+    )
     .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true')
     .option('--no-frozen', 'pin what is new, in CI too')
     .option('--offline', 'take nothing from the network')
@@ -61,7 +67,11 @@ export function program(context: Context): Command {
       }
       context.useJson(options.json ?? false);
       const { build } = await import('../commands/build.ts');
-      await build(caller, { services, arch: options.arch, frozen: options.frozen, offline: options.offline });
+      await build(caller, {
+        ...options,
+        services,
+        jobs: options.jobs === undefined ? undefined : Number(options.jobs),
+      });
     });
 
   root
@@ -237,6 +247,8 @@ interface BuildFlags {
   arch?: string;
   frozen?: boolean;
   offline?: boolean;
+  keepGoing?: boolean;
+  jobs?: string;
   dryRun?: boolean;
   json?: boolean;
 }

@@ -1,13 +1,14 @@
-import type { Outcome } from '../engine/engine.ts';
+import type { EngineOptions, Outcome } from '../engine/engine.ts';
 import { forecast } from '../engine/forecast.ts';
 import type { Digest } from '../model/artifact.ts';
+import { Problems, problemsOf } from '../model/problem.ts';
 import * as problems from '../model/problems.ts';
 import type { Step } from '../model/step.ts';
 import { goalsOf, graphOf, stepsOf } from '../plan/graph.ts';
-import { chooseArch, resolveTarget, type Target } from '../plan/target.ts';
+import { archsOf, chooseArch, resolveTarget, type Target } from '../plan/target.ts';
 import { RemoteSource } from '../tasks/fetch.ts';
 import { collectSometimes } from './cache.ts';
-import { type Caller, openSession, type Session } from './session.ts';
+import { type Caller, openSession, type Session, type SessionOptions } from './session.ts';
 
 /** How far a build may go to get what it needs. */
 export interface Strictness {
@@ -17,8 +18,9 @@ export interface Strictness {
   readonly offline?: boolean | undefined;
 }
 
-export interface BuildOptions extends Strictness {
+export interface BuildOptions extends Strictness, EngineOptions, SessionOptions {
   readonly services: readonly string[];
+  /** `all` means every architecture that a service is made for. */
   readonly arch?: string | undefined;
 }
 
@@ -32,7 +34,7 @@ export interface Built {
 
 /** Builds the images of services. Throws the problems of the first step that fails. */
 export async function build(caller: Caller, options: BuildOptions): Promise<Built[]> {
-  const session = await openSession(caller, options.offline);
+  const session = await openSession(caller, options);
   try {
     const targets = await planTargets(session, options);
     return await buildTargets(session, targets, caller, options);
@@ -43,9 +45,15 @@ export async function build(caller: Caller, options: BuildOptions): Promise<Buil
 
 /** The targets that are meant. Throws what is wrong with any of them. */
 export async function planTargets({ project }: Session, options: BuildOptions): Promise<Target[]> {
-  const arch = await chooseArch(project, options.arch);
   const services = await Promise.all(options.services.map((name) => project.service(name)));
-  return Promise.all(services.map((service) => resolveTarget(project, service, arch)));
+  const found = await Promise.all(
+    services.map(async (service) => {
+      const archs =
+        options.arch === 'all' ? await archsOf(project, service) : [await chooseArch(project, options.arch)];
+      return Promise.all(archs.map((arch) => resolveTarget(project, service, arch)));
+    }),
+  );
+  return found.flat();
 }
 
 /** Builds targets in one graph, whose common steps are done once. */
@@ -53,17 +61,17 @@ export async function buildTargets(
   session: Session,
   targets: readonly Target[],
   { emit }: Pick<Caller, 'emit'>,
-  options: Strictness & { readonly toBoot?: boolean },
+  options: Strictness & EngineOptions & { readonly toBoot?: boolean },
 ): Promise<Built[]> {
   const graphs = targets.map((target) => graphOf(target, session.project, session.surroundings));
   const steps = stepsOf(graphs.flatMap(goalsOf));
   await assertAllowed(steps, session, options);
   const started = performance.now();
   emit({ type: 'build-started', targets: targets.map(({ name }) => name), steps: steps.length });
-  const engine = session.engine();
+  const engine = session.engine(options);
   let ok = false;
   try {
-    const built = await Promise.all(
+    const built = await all(
       targets.map(async (target, n): Promise<Built> => {
         const [image, kernel, initrd] = await Promise.all(goalsOf(graphs[n]!).map((goal) => engine.realise(goal)));
         const { digest, size } = image!.artifact;
@@ -83,6 +91,16 @@ export async function buildTargets(
     if (ran > 0) collectSometimes(session);
     emit({ type: 'build-finished', ok, ran, cached, ms: performance.now() - started });
   }
+}
+
+/** What all promises give. Waits for all of them, and throws what went wrong with any; each mistake once. */
+async function all<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  const settled = await Promise.allSettled(promises);
+  const errors = new Set(settled.flatMap((each): unknown[] => (each.status === 'rejected' ? [each.reason] : [])));
+  const problems = [...errors].flatMap((error) => problemsOf(error));
+  const [first] = errors;
+  if (errors.size > 0) throw problems.length < errors.size ? first : new Problems(problems);
+  return settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
 }
 
 /** Throws `unpinned` and `offline` with all sources that a strict build may not take, before it does anything. */

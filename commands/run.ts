@@ -36,7 +36,7 @@ export interface RunOptions extends RunWishes, Strictness {
 
 /** Builds a service and runs it until its VM ends, the signal is aborted, or, detached, until it answers. */
 export async function run(caller: Caller, options: RunOptions): Promise<VmRecord> {
-  const session = await openSession(caller, options.offline);
+  const session = await openSession(caller, options);
   try {
     const { project, workshop } = session;
     const arch = await chooseArch(project, options.arch);

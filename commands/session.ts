@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Projects } from '../cache/projects.ts';
 import { Records } from '../cache/records.ts';
 import { Store } from '../cache/store.ts';
-import { Engine, type Workshop } from '../engine/engine.ts';
+import { Engine, type EngineOptions, type Workshop } from '../engine/engine.ts';
 import { History } from '../engine/history.ts';
 import { Publications } from '../engine/publications.ts';
 import { sweepScratch } from '../engine/scratch.ts';
@@ -33,13 +33,22 @@ export interface Session {
   /** The digest of a program that is on this host already. */
   knownTool(program: string): Promise<string | undefined>;
   readonly history: History;
-  engine(): Engine;
+  engine(options: EngineOptions): Engine;
   /** To be called when the work is done, however it went. */
   close(): void;
 }
 
-/** `offline` keeps off the network. */
-export async function openSession({ folder, emit, signal }: Caller, offline = false): Promise<Session> {
+export interface SessionOptions {
+  /** Keep off the network. */
+  readonly offline?: boolean | undefined;
+  /** How many steps may compute, or write, at once. */
+  readonly jobs?: number | undefined;
+}
+
+export async function openSession(
+  { folder, emit, signal }: Caller,
+  { offline = false, jobs }: SessionOptions = {},
+): Promise<Session> {
   const project = await Project.find(folder);
   const cache = cacheRoot();
   await makeDirectory(cache);
@@ -54,7 +63,7 @@ export async function openSession({ folder, emit, signal }: Caller, offline = fa
     store: new Store(cache),
     records: new Records(cache),
     publications: new Publications(project.state),
-    pools: { net: 4, cpu: availableParallelism(), disk: 2, vm: 1, ...pools },
+    pools: { net: 4, cpu: availableParallelism(), disk: 2, vm: 1, ...pools, ...(jobs && { cpu: jobs, disk: jobs }) },
     scratch,
     locks: path.join(cache, 'locks'),
     toolDigest: async (program) => {
@@ -81,7 +90,7 @@ export async function openSession({ folder, emit, signal }: Caller, offline = fa
       const file = which(program);
       return file && (await digests.of(file)).sha256;
     },
-    engine: () => new Engine(workshop),
+    engine: (options) => new Engine(workshop, options),
     close: () => digests.save(),
   };
 }

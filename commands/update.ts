@@ -34,7 +34,7 @@ export async function update(caller: Caller, wanted: string | undefined): Promis
       const before = pins.get(source)!;
       await pins.change({ [source]: undefined });
       try {
-        await session.engine().realise(step);
+        await session.engine({}).realise(step);
       } finally {
         if (pins.get(source) === undefined) await pins.change({ [source]: before });
       }

@@ -29,6 +29,11 @@ export interface Workshop {
   readonly signal: AbortSignal;
 }
 
+export interface EngineOptions {
+  /** After a failure, go on with what does not depend on it. */
+  readonly keepGoing?: boolean | undefined;
+}
+
 /** What a step has become. */
 export interface Outcome {
   readonly artifact: Artifact;
@@ -46,6 +51,7 @@ const HEALINGS = 3;
  */
 export class Engine {
   readonly #workshop: Workshop;
+  readonly #keepGoing: boolean;
   readonly #failure = new AbortController();
   readonly #signal: AbortSignal;
   readonly #limits: Readonly<Record<Pool, LimitFunction>>;
@@ -55,14 +61,15 @@ export class Engine {
   /** The steps that are over, in the order in which they ended. */
   readonly done: { readonly name: string; readonly key: Digest; readonly ran: boolean }[] = [];
 
-  constructor(workshop: Workshop) {
+  constructor(workshop: Workshop, { keepGoing = false }: EngineOptions = {}) {
     this.#workshop = workshop;
+    this.#keepGoing = keepGoing;
     this.#signal = AbortSignal.any([workshop.signal, this.#failure.signal]);
     const { net, cpu, disk, vm } = workshop.pools;
     this.#limits = { net: pLimit(net), cpu: pLimit(cpu), disk: pLimit(disk), vm: pLimit(vm) };
   }
 
-  /** What a step makes. The first failure of any step stops all others. */
+  /** What a step makes. The first failure of any step stops all others, unless they are to keep going. */
   async realise(step: Step): Promise<Outcome> {
     return this.#evaluate(step);
   }
@@ -123,7 +130,7 @@ export class Engine {
       if (!this.#signal.aborted) {
         const ms = performance.now() - started;
         this.#workshop.emit({ type: 'step-failed', step: step.name, kind: step.task.kind, ms });
-        this.#failure.abort(error);
+        if (!this.#keepGoing) this.#failure.abort(error);
       }
       throw this.#workshop.signal.aborted ? error : (this.#failure.signal.reason ?? error);
     }

@@ -55,6 +55,14 @@ export async function chooseArch(project: Project, wanted: string | undefined): 
   return found;
 }
 
+/** The architectures that a service can be built for: those that it names, or else all that its release has. */
+export async function archsOf(project: Project, { manifest }: FoundService): Promise<Arch[]> {
+  const { archs, release = project.config.value.release! } = manifest.value;
+  if (archs !== undefined) return ARCHS.filter((arch) => archs.some((name) => archNamed(name) === arch));
+  const found = await project.release(release, () => manifest.place(['release']));
+  return ARCHS.filter((arch) => found.value.archs[arch] !== undefined);
+}
+
 /** A service for an architecture. Throws `Problems` with all that is wrong with it. */
 export async function resolveTarget(project: Project, found: FoundService, arch: Arch): Promise<Target> {
   const { manifest } = found;

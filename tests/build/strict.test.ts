@@ -90,3 +90,33 @@ test('gc evicts what was used longest ago, and never what images in place were m
   const result = await build([]);
   t.is(result.code, 0, result.stderr);
 });
+
+test('--keep-going builds what it can, and tells every failure', async (t) => {
+  const { mirror, box } = await project(t);
+  const gone = (set: string) =>
+    mirror.serve(`${SETS.slice('https://nycdn.netbsd.org'.length)}/${set}.tgz`, (_, response) =>
+      response.writeHead(404).end(),
+    );
+  gone('games');
+  gone('man');
+  for (const [name, set] of [
+    ['good', 'etc'],
+    ['bad', 'games'],
+    ['worse', 'man'],
+  ]) {
+    box.write(`services/${name}/service.yaml`, `description: x\nsets: [${set}]\nsize: 8M\n`);
+    box.write(`services/${name}/etc/rc`, '#!/bin/sh\n');
+  }
+  const result = await box.smol(['build', 'bad', 'good', 'worse', '--arch', 'i386', '--keep-going']);
+  t.is(result.code, 1);
+  t.is([...result.stderr.matchAll(/error\[http-status\]: \S+\/(games|man)\.tgz answered 404/g)].length, 2);
+  t.deepEqual(readdirSync(box.path('images')), ['good-i386.img']);
+});
+
+test('--arch all, in one graph', async (t) => {
+  const { box } = await project(t);
+  const result = await box.smol(['build', 'rescue', '--arch', 'all', '--jobs', '1', '--json']);
+  t.is(result.code, 0, result.stdout);
+  t.deepEqual(readdirSync(box.path('images')), ['rescue-amd64.img', 'rescue-evbarm-aarch64.img', 'rescue-i386.img']);
+  t.is(ranSteps(result).filter((step) => step === 'overlay services/common').length, 1);
+});

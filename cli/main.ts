@@ -2,12 +2,14 @@
 import { asProblem } from '../host/files.ts';
 import { EXIT_CODES, problemsOf } from '../model/problem.ts';
 import { renderBug } from '../report/diagnostic.ts';
+import { githubReporter } from '../report/github.ts';
 import { jsonReporter } from '../report/json.ts';
 import { linesReporter } from '../report/lines.ts';
 import { liveReporter } from '../report/live.ts';
 import type { Reporter } from '../report/reporter.ts';
 import { styleFor } from '../report/style.ts';
-import { type Context, program } from './program.ts';
+import type { Context } from './context.ts';
+import { program } from './program.ts';
 
 /** The exit code of who was interrupted: 128 + SIGINT. */
 const INTERRUPTED = 130;
@@ -33,11 +35,7 @@ export async function main(args: readonly string[]): Promise<number> {
     caller: { folder: process.cwd(), signal: interrupt.signal, emit: (event) => reporter?.report(event) },
     print: (text) => stdout.write(`${text}\n`),
     useJson: (json) => {
-      reporter = json
-        ? jsonReporter(stdout)
-        : stderr.isTTY && stdout.isTTY
-          ? liveReporter(stdout, stderr, process.cwd())
-          : linesReporter(stdout, stderr, process.cwd());
+      reporter = json ? jsonReporter(stdout) : reporterForPeople();
     },
   };
   context.useJson(false);
@@ -54,6 +52,15 @@ export async function main(args: readonly string[]): Promise<number> {
     if (problems.length === 0) stderr.write(`${renderBug(error, styleFor(stderr))}\n`);
     return problems[0]?.exitCode ?? BUG;
   }
+}
+
+/** What suits where the output goes: a terminal, a log, the log of GitHub's CI. */
+function reporterForPeople(): Reporter {
+  const { stdout, stderr, env } = process;
+  const cwd = process.cwd();
+  if (stderr.isTTY && stdout.isTTY) return liveReporter(stdout, stderr, cwd);
+  const lines = linesReporter(stdout, stderr, cwd);
+  return env.GITHUB_ACTIONS === 'true' ? githubReporter(lines, stdout, cwd, env.GITHUB_STEP_SUMMARY) : lines;
 }
 
 /** commander has written what it had to say, and ends with this. */

@@ -2,6 +2,7 @@ import type { Collection } from '../cache/collect.ts';
 import type { CacheReport } from '../commands/cache.ts';
 import type { Finding } from '../commands/doctor.ts';
 import type { ListedService } from '../commands/list.ts';
+import type { TraceReport } from '../commands/trace.ts';
 import type { Move } from '../commands/update.ts';
 import { bytes, count, duration } from '../model/words.ts';
 import type { VmRecord } from '../vm/registry.ts';
@@ -60,6 +61,19 @@ export function cacheText({ folder, blobs, bytes: size, kept, limit }: CacheRepo
 export function collectionText({ freed, evicted, bytes: size }: Collection): string {
   const did = evicted === 0 ? 'nothing had to go' : `${count(evicted, 'blob')} evicted, ${bytes(freed)} freed`;
   return `${did}; the cache has ${bytes(size)}`;
+}
+
+export function traceText({ file, ms, critical }: TraceReport): string {
+  const rows = critical.map(({ name, dur, args }) => [
+    duration(dur / 1000),
+    args.cached ? 'cached' : bytes(args.bytes),
+    name,
+  ]);
+  return [
+    `the last build took ${duration(ms)}; its end waited for`,
+    columns(rows),
+    `all of it: open ${file} in chrome://tracing or ui.perfetto.dev`,
+  ].join('\n');
 }
 
 const MARKS = { ok: '✓', limited: '!', lacks: '✗' } as const;

@@ -37,7 +37,7 @@ export async function build(caller: Caller, options: BuildOptions): Promise<Buil
   const session = await openSession(caller, options);
   try {
     const targets = await planTargets(session, options);
-    return await buildTargets(session, targets, caller, options);
+    return await buildTargets(session, targets, options);
   } finally {
     session.close();
   }
@@ -60,9 +60,9 @@ export async function planTargets({ project }: Session, options: BuildOptions): 
 export async function buildTargets(
   session: Session,
   targets: readonly Target[],
-  { emit }: Pick<Caller, 'emit'>,
   options: Strictness & EngineOptions & { readonly toBoot?: boolean },
 ): Promise<Built[]> {
+  const { emit } = session;
   const graphs = targets.map((target) => graphOf(target, session.project, session.surroundings));
   const steps = stepsOf(graphs.flatMap(goalsOf));
   await assertAllowed(steps, session, options);

@@ -46,7 +46,7 @@ export async function run(caller: Caller, options: RunOptions): Promise<VmRecord
     await assertStartable(registry, name, forwardsOf(target, options));
     // QEMU is asked for before the build: who lacks it should not wait for a build to hear so.
     await requirePrograms([EMULATORS[arch]], caller.emit, workshop.signal);
-    const [built] = await buildTargets(session, [target], caller, { ...options, toBoot: true });
+    const [built] = await buildTargets(session, [target], { ...options, toBoot: true });
     return await boot(caller, session, registry, built!, name, options);
   } finally {
     session.close();

@@ -16,6 +16,7 @@ import { Pins } from '../manifest/lock.ts';
 import { Project } from '../manifest/project.ts';
 import type { Emit } from '../model/event.ts';
 import type { Surroundings } from '../plan/sources.ts';
+import { Recorder } from '../report/recorder.ts';
 
 /** What every command gets from its caller: where it was called, whom to tell, and when to stop. */
 export interface Caller {
@@ -34,6 +35,8 @@ export interface Session {
   knownTool(program: string): Promise<string | undefined>;
   readonly history: History;
   engine(options: EngineOptions): Engine;
+  /** To be told of everything, so that a trace of it can be left. */
+  readonly emit: Emit;
   /** To be called when the work is done, however it went. */
   close(): void;
 }
@@ -46,9 +49,11 @@ export interface SessionOptions {
 }
 
 export async function openSession(
-  { folder, emit, signal }: Caller,
+  { folder, emit: tell, signal }: Caller,
   { offline = false, jobs }: SessionOptions = {},
 ): Promise<Session> {
+  const recorder = new Recorder();
+  const emit = recorder.around(tell);
   const project = await Project.find(folder);
   const cache = cacheRoot();
   await makeDirectory(cache);
@@ -82,6 +87,7 @@ export async function openSession(
     offline,
   };
   return {
+    emit,
     project,
     surroundings,
     workshop,
@@ -91,6 +97,9 @@ export async function openSession(
       return file && (await digests.of(file)).sha256;
     },
     engine: (options) => new Engine(workshop, options),
-    close: () => digests.save(),
+    close: () => {
+      digests.save();
+      recorder.save(project.state);
+    },
   };
 }

@@ -124,6 +124,7 @@ export class Engine {
         key,
         digest: artifact.digest,
         size: artifact.size,
+        inputs: names.map((name) => step.inputs[name]!.name),
       });
       return { artifact, key, cached, keyed: made };
     } catch (error) {

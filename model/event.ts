@@ -25,6 +25,8 @@ export type Event =
       key: string;
       digest: string;
       size: number;
+      /** The names of the steps before it. */
+      inputs: string[];
     }
   | { type: 'step-failed'; step: string; kind: string; ms: number }
   | { type: 'step-healed'; step: string; blob: string }

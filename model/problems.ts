@@ -193,8 +193,8 @@ export const noHistory = (target: string) =>
   new Problem({
     code: 'no-history',
     kind: 'usage',
-    message: `${target} has not been built in this project`,
-    fix: 'build it first; then `smol why` can say what each later build did',
+    message: `${target} has not been built here yet`,
+    fix: 'build first; then `smol why` and `smol trace` can say what that did',
   });
 
 // Sources

@@ -35,7 +35,8 @@ export function duration(ms: number): string {
 /** The known word that was most likely meant, or undefined if none is near. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(word.length * 0.4)) + 1;
+  // Two letters the wrong way round are a distance of 2.
+  let bestDistance = (word.length < 4 ? 1 : Math.max(2, Math.floor(word.length * 0.4))) + 1;
   for (const candidate of known) {
     const distance = leven(word.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) {

@@ -25,7 +25,7 @@ test('why: the root cause in words, told from what followed', async (t) => {
   t.is(none.code, 2);
   t.is(
     box.told(none),
-    'error[no-history]: rescue-i386 has not been built in this project\n  fix: build it first; then `smol why` can say what each later build did',
+    'error[no-history]: rescue-i386 has not been built here yet\n  fix: build first; then `smol why` and `smol trace` can say what that did',
   );
   await say('build', 'rescue');
   t.is(await say('why', 'rescue'), 'rescue-i386: it had never been built here, so 15 steps had to run');

@@ -34,6 +34,7 @@ const finished = (step: string): Event => ({
   key: 'k',
   digest: 'd',
   size: 5_000_000,
+  inputs: [],
 });
 
 test.serial('steps that work are drawn in place, those that are over stay', async (t) => {

@@ -26,7 +26,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   yaml: 'manifest/',
   ajv: 'manifest/validate.ts',
   'p-limit': 'engine/engine.ts',
-  commander: 'cli/program.ts',
+  commander: 'cli/',
   leven: 'model/words.ts',
 };
 

@@ -1,0 +1,94 @@
+import type { Command } from 'commander';
+import { ARCH_HELP, checkedBy } from './arguments.ts';
+import type { Context } from './context.ts';
+
+interface BuildFlags {
+  arch?: string;
+  frozen?: boolean;
+  offline?: boolean;
+  keepGoing?: boolean;
+  jobs?: string;
+  dryRun?: boolean;
+  json?: boolean;
+}
+
+/** The commands that build, and that explain what was or would be built. */
+export function addBuilding(root: Command, context: Context): void {
+  const { caller, print } = context;
+  root
+    .command('build')
+    .description('make the images of services')
+    .argument('<service...>', 'their names')
+    .option('-a, --arch <arch>', `${ARCH_HELP}; or all`)
+    .option('-k, --keep-going', 'after a failure, go on with what does not depend on it')
+    .option(
+      '-j, --jobs <n>',
+      'how many steps compute, or write, at once',
+      checkedBy(/^[1-9]\d?$/, 'a number from 1 to 99'),
+    )
+    .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true')
+    .option('--no-frozen', 'pin what is new, in CI too')
+    .option('--offline', 'take nothing from the network')
+    .option('--dry-run', 'only say what would be done')
+    .option('--json', 'print events as JSON, one a line')
+    .action(async (services: string[], options: BuildFlags) => {
+      if (options.dryRun) {
+        const { plan } = await import('../commands/forecast.ts');
+        const steps = await plan(caller, { services, arch: options.arch });
+        print(options.json ? JSON.stringify(steps, undefined, 2) : (await import('./graphs.ts')).dryRun(steps));
+        return;
+      }
+      context.useJson(options.json ?? false);
+      const { build } = await import('../commands/build.ts');
+      await build(caller, {
+        ...options,
+        services,
+        jobs: options.jobs === undefined ? undefined : Number(options.jobs),
+      });
+    });
+
+  root
+    .command('why')
+    .description('say why the last build ran what it ran')
+    .argument('<service...>', 'names of services')
+    .option('-a, --arch <arch>', ARCH_HELP)
+    .option('--json', 'print JSON')
+    .action(async (services: string[], options: { arch?: string; json?: boolean }) => {
+      const { why } = await import('../commands/why.ts');
+      const explanations = await why(caller, { services, arch: options.arch });
+      const { reasonText } = await import('./reasons.ts');
+      print(
+        options.json
+          ? JSON.stringify(explanations, undefined, 2)
+          : explanations.map((explanation) => reasonText(explanation, caller.folder)).join('\n'),
+      );
+    });
+
+  root
+    .command('graph')
+    .description('show the steps of services, and what a build would do with each')
+    .argument('<service...>', 'names of services')
+    .option('-a, --arch <arch>', ARCH_HELP)
+    .option('--dot', 'for Graphviz')
+    .option('--mermaid', 'for Markdown')
+    .option('--json', 'print JSON')
+    .action(
+      async (services: string[], options: { arch?: string; dot?: boolean; mermaid?: boolean; json?: boolean }) => {
+        const { plan } = await import('../commands/forecast.ts');
+        const steps = await plan(caller, { services, arch: options.arch });
+        const { dot, mermaid, textTree } = await import('./graphs.ts');
+        if (options.json) print(JSON.stringify(steps, undefined, 2));
+        else print((options.dot ? dot : options.mermaid ? mermaid : textTree)(steps));
+      },
+    );
+
+  root
+    .command('trace')
+    .description('say what the last build spent its time on')
+    .option('--json', 'print JSON')
+    .action(async (options: { json?: boolean }) => {
+      const { trace } = await import('../commands/trace.ts');
+      const report = await trace(caller);
+      print(options.json ? JSON.stringify(report, undefined, 2) : (await import('./tables.ts')).traceText(report));
+    });
+}

@@ -1,0 +1,13 @@
+import type { Caller } from '../commands/session.ts';
+
+/** What the commands of the command line work with. */
+export interface Context {
+  readonly caller: Caller;
+  /** Writes a result to standard output. */
+  readonly print: (text: string) => void;
+  readonly useJson: (json: boolean) => void;
+  /** What ^C does. */
+  readonly interrupt: () => void;
+  /** What to exit with when nothing was thrown. */
+  exitCode: number;
+}

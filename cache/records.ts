@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import path from 'node:path';
-import { walk, writeAtomically } from '../host/files.ts';
+import { readChecked, writeChecked } from '../host/checked.ts';
+import { walk } from '../host/files.ts';
 import type { Artifact, Digest } from '../model/artifact.ts';
 import type { Json } from '../model/json.ts';
 
@@ -44,18 +45,14 @@ export class Records {
   }
 
   #parse(key: Digest): KeyRecord | undefined {
-    try {
-      const record = JSON.parse(readFileSync(this.#path(key), 'utf8')) as KeyRecord;
-      return record.format === 1 && record.key === key ? record : undefined;
-    } catch {
-      return undefined;
-    }
+    const record = readChecked<KeyRecord>(this.#path(key));
+    return record?.format === 1 && record.key === key ? record : undefined;
   }
 
   write(record: KeyRecord): void {
     const file = this.#path(record.key);
     mkdirSync(path.dirname(file), { recursive: true });
-    writeAtomically(file, `${JSON.stringify(record, undefined, 2)}\n`);
+    writeChecked(file, record, 2);
   }
 
   remove(key: Digest): void {

@@ -26,7 +26,7 @@ export function addBuilding(root: Command, context: Context): void {
       'how many steps compute, or write, at once',
       checkedBy(/^[1-9]\d?$/, 'a number from 1 to 99'),
     )
-    .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true')
+    .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true and there are pins')
     .option('--no-frozen', 'pin what is new, in CI too')
     .option('--offline', 'take nothing from the network')
     .option('--dry-run', 'only say what would be done')

@@ -46,7 +46,7 @@ export function addRunning(root: Command, context: Context): void {
       'how long the service may take to answer',
       checkedBy(/^[1-9]\d*$/, 'a number of seconds'),
     )
-    .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true')
+    .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true and there are pins')
     .option('--no-frozen', 'pin what is new, in CI too')
     .option('--offline', 'take nothing from the network')
     .option('--direct', 'let the guest write to the image itself, not to a disk that is gone when it stops')

@@ -106,11 +106,13 @@ async function all<T>(promises: readonly Promise<T>[]): Promise<T[]> {
 /** Throws `unpinned` and `offline` with all sources that a strict build may not take, before it does anything. */
 async function assertAllowed(
   steps: readonly Step[],
-  { workshop, knownTool }: Session,
-  { frozen = process.env.CI === 'true', offline = false }: Strictness,
+  { workshop, knownTool, surroundings }: Session,
+  { frozen, offline = false }: Strictness,
 ): Promise<void> {
   const remote = steps.filter(({ source }) => source instanceof RemoteSource && source.isRemote);
-  if (frozen) {
+  // In CI pins are frozen once there are any: a first build anywhere has nothing to freeze.
+  const isFrozen = frozen ?? (process.env.CI === 'true' && surroundings.pins.names().length > 0);
+  if (isFrozen) {
     const known = await Promise.all(remote.map(({ source }) => source!.known()));
     const names = remote.filter((_, n) => known[n] === undefined).map(({ source }) => source!.name);
     if (names.length > 0) throw problems.unpinned(names);

@@ -1,4 +1,4 @@
-import { readIfThere, writeAtomically } from '../host/files.ts';
+import { readChecked, writeChecked } from '../host/checked.ts';
 import type { Digest } from '../model/artifact.ts';
 
 /** What became of a step in the last build that had it. */
@@ -16,11 +16,7 @@ export class History {
 
   constructor(file: string) {
     this.#file = file;
-    try {
-      this.#steps = JSON.parse(readIfThere(file) ?? '{}') as Record<string, Lately>;
-    } catch {
-      this.#steps = {};
-    }
+    this.#steps = readChecked<Record<string, Lately>>(file) ?? {};
   }
 
   /** The last keys of all steps. */
@@ -40,6 +36,6 @@ export class History {
     for (const { name, key, ran } of news) {
       this.#steps[name] = { key, ran, before: this.get(name)?.key };
     }
-    writeAtomically(this.#file, JSON.stringify(this.#steps));
+    writeChecked(this.#file, this.#steps);
   }
 }

@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import path from 'node:path';
-import { asProblem, readIfThere, signature, writeAtomically } from '../host/files.ts';
+import { readChecked, writeChecked } from '../host/checked.ts';
+import { asProblem, signature } from '../host/files.ts';
 import type { Digest, Publication } from '../model/artifact.ts';
 
 /** Files that steps made outside the store, such as images: which key each is of, and whether it is still untouched. */
@@ -15,12 +16,8 @@ export class Publications {
 
   /** Whether the file is there, as the step with this key made it. */
   isInPlace(file: string, key: Digest): boolean {
-    try {
-      const note = JSON.parse(readIfThere(this.#note(file)) ?? 'null') as { key: Digest; signature: string } | null;
-      return note !== null && note.key === key && note.signature === signature(file);
-    } catch {
-      return false;
-    }
+    const note = readChecked<{ key: Digest; signature: string }>(this.#note(file));
+    return note !== undefined && note.key === key && note.signature === signature(file);
   }
 
   /** Puts what a step made where it belongs, in place of what was there. */
@@ -32,7 +29,7 @@ export class Publications {
       throw asProblem(error, file);
     }
     const note = { key, digest: artifact.digest, signature: signature(file) };
-    writeAtomically(this.#note(file), `${JSON.stringify(note, undefined, 2)}\n`);
+    writeChecked(this.#note(file), note, 2);
   }
 
   #note(file: string): string {

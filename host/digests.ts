@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { lstatSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { noSuchFile } from '../model/problems.ts';
-import { isMissing, pieces, readIfThere, sha256, signature, walk, writeAtomically } from './files.ts';
+import { readChecked, writeChecked } from './checked.ts';
+import { isMissing, pieces, sha256, signature, walk } from './files.ts';
 
 /** A file that changed less than this long ago may change again without its time showing it. */
 const RACY_MS = 2000;
@@ -43,18 +44,12 @@ export class FileDigests {
 
   /** Writes down what was learnt. A lost race with another process only costs reading a file again. */
   save(): void {
-    if (this.#changed) writeAtomically(this.#file, JSON.stringify(this.#known));
+    if (this.#changed) writeChecked(this.#file, this.#known!);
     this.#changed = false;
   }
 
   #load(): Known {
-    if (this.#known === undefined) {
-      try {
-        this.#known = JSON.parse(readIfThere(this.#file) ?? '{}') as Known;
-      } catch {
-        this.#known = {};
-      }
-    }
+    this.#known ??= readChecked<Known>(this.#file) ?? {};
     return this.#known;
   }
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { readIfThere, sha256, writeAtomically } from '../host/files.ts';
+import { readChecked, writeChecked } from '../host/checked.ts';
+import { readIfThere, sha256 } from '../host/files.ts';
 import { packageRoot } from '../host/paths.ts';
 import { type Place, Problems } from '../model/problem.ts';
 import { emptyManifest, noSuchFile, notYaml } from '../model/problems.ts';
@@ -21,17 +22,19 @@ export interface Manifest<T> {
  * Reads a YAML file and checks it by its schema. Throws `Problems` with every mistake in it. Parsing is slow, so what
  * was found valid is remembered in `memory` by the digest of text and schema.
  */
-export async function readManifest<T>(file: string, schema: SchemaName, memory: string): Promise<Manifest<T>> {
+export async function readManifest<T extends object>(
+  file: string,
+  schema: SchemaName,
+  memory: string,
+): Promise<Manifest<T>> {
   const text = readIfThere(file);
   if (text === undefined) throw noSuchFile(file);
   const remembered = path.join(memory, `${sha256(schemaText(schema), '\0', text)}.json`);
-  let value: T | undefined;
-  try {
-    value = JSON.parse(readIfThere(remembered) ?? '') as T;
-  } catch {
+  let value = readChecked<T>(remembered);
+  if (value === undefined) {
     value = await parse<T>(file, text, schema);
     mkdirSync(memory, { recursive: true });
-    writeAtomically(remembered, JSON.stringify(value));
+    writeChecked(remembered, value);
   }
   return {
     file,
@@ -47,7 +50,7 @@ export function schemaText(schema: SchemaName): string {
   return readFileSync(path.join(packageRoot(), 'schema', `${schema}.schema.json`), 'utf8');
 }
 
-async function parse<T>(file: string, text: string, schema: SchemaName): Promise<T> {
+async function parse<T extends object>(file: string, text: string, schema: SchemaName): Promise<T> {
   const [{ Located }, { validate }] = await Promise.all([import('./located.ts'), import('./validate.ts')]);
   const located = new Located(file, text);
   const broken = located.errors.map(({ place, message }) => notYaml(place, message));

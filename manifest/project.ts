@@ -86,7 +86,7 @@ export class Project {
     return new Set(this.services());
   }
 
-  async #catalogue<T>(
+  async #catalogue<T extends object>(
     relative: string,
     schema: 'release' | 'kernel',
     unknown: () => Promise<Problem>,

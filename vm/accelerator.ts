@@ -1,7 +1,8 @@
 import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { readIfThere, signature, writeAtomically } from '../host/files.ts';
+import { readChecked, writeChecked } from '../host/checked.ts';
+import { readIfThere, signature } from '../host/files.ts';
 import { attempt, which } from '../host/process.ts';
 import type { Arch } from '../model/arch.ts';
 import { type Accelerator, EMULATORS } from './machine.ts';
@@ -27,15 +28,10 @@ export async function chooseAccelerator(arch: Arch, memory: string): Promise<Cho
   const program = which(EMULATORS[arch]);
   const id = [native, arch, program && signature(program), os.release()].join(' ');
   const file = path.join(memory, 'accelerators.json');
-  let known: Record<string, string> = {};
-  try {
-    known = JSON.parse(readIfThere(file) ?? '{}') as Record<string, string>;
-  } catch {
-    // damaged: probe again
-  }
+  const known = readChecked<Record<string, string>>(file) ?? {};
   known[id] ??= await probe(arch, native);
   mkdirSync(memory, { recursive: true });
-  writeAtomically(file, `${JSON.stringify(known, undefined, 2)}\n`);
+  writeChecked(file, known, 2);
   return known[id] === 'works' ? { accelerator: native } : { accelerator: 'tcg', reason: known[id]! };
 }
 

@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'ava';
+import { readChecked } from '../../host/checked.ts';
 import { attempt } from '../../host/process.ts';
 import { ARM_GUEST, chooseAccelerator, tscKhz, x86Guest } from '../../vm/accelerator.ts';
 
@@ -39,7 +40,7 @@ test('what was found is remembered, and the processor of another kind is emulate
   const started = performance.now();
   t.deepEqual(await chooseAccelerator(own, folder), first);
   t.true(performance.now() - started < 100);
-  t.is(Object.keys(JSON.parse(readFileSync(path.join(folder, 'accelerators.json'), 'utf8'))).length, 1);
+  t.is(Object.keys(readChecked<object>(path.join(folder, 'accelerators.json'))!).length, 1);
 });
 
 test('the rate of the time stamp counter is that of a real processor', (t) => {

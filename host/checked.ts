@@ -1,0 +1,19 @@
+import { readIfThere, sha256, writeAtomically } from './files.ts';
+
+/** JSON files that notice when a byte of them is not what was written, though it may still be JSON. */
+
+/** Writes an object whole or not at all, with the digest of itself as its last member, `sum`. */
+export function writeChecked(file: string, value: object, indent?: number): void {
+  const sum = sha256(JSON.stringify(value));
+  writeAtomically(file, `${JSON.stringify({ ...value, sum }, undefined, indent)}\n`);
+}
+
+/** The object that was written, or undefined if the file is not there, is damaged, or was not written so. */
+export function readChecked<T extends object>(file: string): T | undefined {
+  try {
+    const { sum, ...value } = JSON.parse(readIfThere(file) ?? '{}') as T & { sum?: string };
+    return sha256(JSON.stringify(value)) === sum ? (value as unknown as T) : undefined;
+  } catch {
+    return undefined;
+  }
+}

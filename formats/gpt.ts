@@ -17,7 +17,7 @@ const TRAILER = 33 * SECTOR;
 
 export const NAME_LIMIT = 36;
 
-export const PARTITION_TYPES = {
+const PARTITION_TYPES = {
   ext2: '0fc63daf-8483-4772-8e79-3d69d8477de4',
   ffs: '49f48d5a-b10e-11dc-b99b-0019d1879648',
 } as const;

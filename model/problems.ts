@@ -141,12 +141,12 @@ export const missingRc = (service: string, folder: string) =>
 export const missingRootdir = (place: Place, folder: string) =>
   new Problem({ code: 'missing-rootdir', kind: 'manifest', message: `there is no directory ${folder}`, place });
 
-export const unmatchedFile = (path: string, place: Place | undefined) =>
+export const unmatchedFile = (path: string) =>
   new Problem({
     code: 'unmatched-file',
     kind: 'manifest',
     message: `files: names ${path}, which is in no set and no overlay`,
-    place,
+    fix: 'mend the path in service.yaml, or put the file into root/ of the service',
   });
 
 export const badDate = (place: Place, date: string) =>
@@ -409,13 +409,6 @@ export const installFailed = (install: string, detail: string) =>
 
 export const programFailed = (program: string, detail: string) =>
   new Problem({ code: 'program-failed', kind: 'step', message: `${program} failed`, detail: detail || undefined });
-
-export const unsupportedHost = (what: string, detail: string) =>
-  new Problem({
-    code: 'unsupported-host',
-    kind: 'environment',
-    message: `${what} is not possible on this host: ${detail}`,
-  });
 
 // Virtual machines
 

@@ -2,8 +2,7 @@ import type { Artifact, Blob, Digest, Entry, Tree, TreeArtifact } from './artifa
 import type { Json } from './json.ts';
 
 /** A limited resource that a step holds while it works. */
-export const POOLS = ['net', 'cpu', 'disk', 'vm'] as const;
-export type Pool = (typeof POOLS)[number];
+export type Pool = 'net' | 'cpu' | 'disk' | 'vm';
 
 /**
  * A kind of work. It is a function of `options`, of what its inputs are and of what its source was identified as, and of

@@ -3,7 +3,7 @@ import { writeAtomically } from '../host/files.ts';
 import type { Emit, Event } from '../model/event.ts';
 
 /** The version of what is written below: the events of model/event.ts, each with `at`, milliseconds since the start. */
-export const SCHEMA = 'smol.events/1';
+const SCHEMA = 'smol.events/1';
 
 type Timed = Event & { readonly at: number };
 type Finished = Extract<Timed, { type: 'step-finished' }>;

@@ -32,7 +32,7 @@ export const compose: Task = {
     }
     for (const [path, attributes] of Object.entries(files)) {
       const at = merged.get(path.replace(/^\/+|\/+$/g, ''));
-      if (at === undefined) throw unmatchedFile(path, undefined);
+      if (at === undefined) throw unmatchedFile(path);
       at.entry = withAttributes(at.entry, attributes);
     }
     const tree = withParents([...merged.values()].map(({ entry }) => entry));

@@ -25,8 +25,7 @@ export interface Machine {
   readonly consoleLog: string;
 }
 
-export const ACCELERATORS = ['kvm', 'nvmm', 'hvf', 'tcg'] as const;
-export type Accelerator = (typeof ACCELERATORS)[number];
+export type Accelerator = 'kvm' | 'nvmm' | 'hvf' | 'tcg';
 
 export interface Disk {
   readonly file: string;

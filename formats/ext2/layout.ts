@@ -4,7 +4,7 @@ import { blockSizeFor, dataBlocks, FIRST_INODE, type Geometry, geometry } from '
 
 /** Which inode and which blocks each entry of a tree gets. Nothing here reads a byte of any file. */
 
-export const ROOT_INODE = 2;
+const ROOT_INODE = 2;
 /** A symbolic link shorter than this is kept in the inode itself. */
 const FAST_SYMLINK = 60;
 const DIRECT = 12;

@@ -262,7 +262,10 @@ test('files: that names nothing, and what it does', async (t) => {
     'services/web/service.yaml',
     'description: x\nsets: [etc]\nsize: 8M\nfiles:\n  /etc/none: {mode: "0600"}\n',
   );
-  t.is(await told(2), 'error[unmatched-file]: files: names /etc/none, which is in no set and no overlay');
+  t.is(
+    await told(2),
+    'error[unmatched-file]: files: names /etc/none, which is in no set and no overlay\n  fix: mend the path in service.yaml, or put the file into root/ of the service',
+  );
 });
 
 test('an image that is too small says by how much, and what fills it', async (t) => {

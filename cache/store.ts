@@ -108,6 +108,12 @@ export class Store implements BlobStore {
     }
   }
 
+  async readEntry(entry: Entry, signal: AbortSignal): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    for await (const { piece } of this.readEntries([entry], signal)) parts.push(Buffer.from(piece));
+    return Buffer.concat(parts);
+  }
+
   async putTree(tree: Tree): Promise<TreeArtifact> {
     const index = await this.putBytes(serialiseTree(tree));
     const blobs = new Set(tree.flatMap((entry) => (entry.type === 'file' ? [entry.content.blob] : [])));

@@ -39,11 +39,11 @@ export async function untilReady(
     const line = guest.panic.exec(vm.tail(200))?.[0].trim();
     return line && problems.guestPanicked(vm.name, line, vm.around(line));
   };
+  let watch = () => undefined as unknown;
   const panicked = new Promise<never>((_, reject) => {
-    vm.on('console', () => {
-      // What follows the line is part of the story: a moment for it to arrive.
-      if (panic()) setTimeout(() => reject(panic()), 200);
-    });
+    // What follows the line is part of the story: a moment for it to arrive.
+    watch = () => panic() && setTimeout(() => reject(panic()), 200);
+    vm.on('console', watch);
   });
   const ended = vm.ended.then((how) => {
     throw (
@@ -60,6 +60,7 @@ export async function untilReady(
     if (over.signal.aborted) throw problems.guestSilent(vm.name, seconds, what, vm.tail());
   } finally {
     clearTimeout(timer);
+    vm.off('console', watch);
     over.abort();
   }
 }
@@ -67,7 +68,9 @@ export async function untilReady(
 async function untilConsole(vm: RunningVm, isSeen: () => boolean, signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     const check = () => {
-      if (signal.aborted || isSeen()) resolve();
+      if (!signal.aborted && !isSeen()) return;
+      vm.off('console', check);
+      resolve();
     };
     vm.on('console', check);
     signal.addEventListener('abort', check);

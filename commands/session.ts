@@ -64,6 +64,10 @@ export async function openSession(
   new Projects(cache).add(project.root);
   const digests = new FileDigests(path.join(cache, 'digests.json'));
   const { pools = {}, mirrors = {} } = project.config.value;
+  const knownTool = async (program: string) => {
+    const file = which(program);
+    return file && (await digests.of(file)).sha256;
+  };
   const workshop: Workshop = {
     store: new Store(cache),
     records: new Records(cache),
@@ -73,7 +77,7 @@ export async function openSession(
     locks: path.join(cache, 'locks'),
     toolDigest: async (program) => {
       await requirePrograms([program], emit, signal);
-      return (await digests.of(which(program)!)).sha256;
+      return (await knownTool(program))!;
     },
     emit,
     signal,
@@ -92,10 +96,7 @@ export async function openSession(
     surroundings,
     workshop,
     history: new History(path.join(project.state, 'history.json')),
-    knownTool: async (program) => {
-      const file = which(program);
-      return file && (await digests.of(file)).sha256;
-    },
+    knownTool,
     engine: (options) => new Engine(workshop, options),
     close: () => {
       digests.save();

@@ -108,8 +108,5 @@ async function changedPaths(before: KeyRecord, after: KeyRecord, store: BlobStor
 }
 
 async function text(entry: Entry, store: BlobStore): Promise<string> {
-  const parts: Buffer[] = [];
-  for await (const { piece } of store.readEntries([entry], new AbortController().signal))
-    parts.push(Buffer.from(piece));
-  return Buffer.concat(parts).toString('utf8');
+  return (await store.readEntry(entry, new AbortController().signal)).toString('utf8');
 }

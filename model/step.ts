@@ -52,6 +52,8 @@ export interface BlobStore {
   verifiedFile(digest: Digest): Promise<string>;
   /** The contents of the files, in order, in pieces; each file's digest is checked as its last piece is given. */
   readEntries(entries: readonly Entry[], signal: AbortSignal): AsyncGenerator<{ entry: Entry; piece: Buffer }>;
+  /** All bytes of one file of a tree. */
+  readEntry(entry: Entry, signal: AbortSignal): Promise<Buffer>;
   putTree(tree: Tree): Promise<TreeArtifact>;
   readTree(artifact: TreeArtifact): Promise<Tree>;
 }

@@ -7,7 +7,7 @@ import { sha256 } from '../host/files.ts';
 import type { FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
 import { missingFile } from '../model/problems.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
-import { contentsOf, fileOf } from './kernel.ts';
+import { fileOf } from './kernel.ts';
 
 interface Options {
   /** The names of the modules to load, with all that they depend on. */
@@ -83,15 +83,16 @@ async function loadOrder(
   }
   const list = tree.filter(isFile).find((entry) => nameOf(entry.path) === 'modules.builtin');
   const builtin = new Set(
-    (list === undefined ? '' : (await contentsOf(context, list)).toString()).match(/[^/\n]+(?=\.ko$)/gm)?.map(plain) ??
-      [],
+    (list === undefined ? '' : (await context.store.readEntry(list, context.signal)).toString())
+      .match(/[^/\n]+(?=\.ko$)/gm)
+      ?.map(plain) ?? [],
   );
   const ordered = new Map<string, Module>();
   const visit = async (name: string): Promise<void> => {
     if (ordered.has(name) || builtin.has(name)) return;
     const entry = files.get(name);
     if (entry === undefined) throw missingFile(source, `${name}.ko`);
-    const content = await contentsOf(context, entry);
+    const content = await context.store.readEntry(entry, context.signal);
     for (const dependency of dependenciesOf(content)) await visit(dependency);
     ordered.set(name, { name: `${name}.ko`, content });
   };

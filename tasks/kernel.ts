@@ -1,6 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import { isFile } from '../formats/tree.ts';
-import type { Entry, TreeArtifact } from '../model/artifact.ts';
+import type { TreeArtifact } from '../model/artifact.ts';
 import { missingFile } from '../model/problems.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
 
@@ -43,12 +43,5 @@ export async function fileOf(
   const tree = await context.store.readTree(artifact);
   const found = tree.filter(isFile).find((entry) => expression.test(entry.path));
   if (found === undefined) throw missingFile(source, pattern);
-  return contentsOf(context, found);
-}
-
-/** All bytes of one file. */
-export async function contentsOf(context: StepContext, entry: Entry): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  for await (const { piece } of context.store.readEntries([entry], context.signal)) parts.push(Buffer.from(piece));
-  return Buffer.concat(parts);
+  return context.store.readEntry(found, context.signal);
 }

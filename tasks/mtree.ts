@@ -2,7 +2,6 @@ import { parseMtree } from '../formats/mtree.ts';
 import { byPath, isFile } from '../formats/tree.ts';
 import type { DirectoryEntry, Tree, TreeArtifact } from '../model/artifact.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
-import { contentsOf } from './kernel.ts';
 
 /**
  * The directories that sets leave out of their archives but describe in their manifests, etc/mtree/set.*: without them
@@ -21,7 +20,9 @@ export const mtree: Task = {
     const known = new Map(tree.map((entry) => [entry.path, entry]));
     const directories = new Map<string, DirectoryEntry>();
     for (const manifest of tree.filter(isFile).filter(({ path }) => /^etc\/mtree\/set\.[^/]+$/.test(path))) {
-      for (const { path, type, mode, user, group } of parseMtree((await contentsOf(context, manifest)).toString())) {
+      for (const { path, type, mode, user, group } of parseMtree(
+        (await context.store.readEntry(manifest, context.signal)).toString(),
+      )) {
         if (type !== 'dir' || (known.get(path)?.type ?? 'directory') !== 'directory') continue;
         const [uid, gid] = [users.get(user ?? 'root'), groups.get(group ?? 'wheel')];
         if (uid === undefined || gid === undefined) {
@@ -49,7 +50,7 @@ export function mtreeStep(target: string, tree: Step): Step {
 /** Names and their numbers: the first and third field of passwd(5) and group(5). Whoever has number 0 is always known. */
 async function numbers(context: StepContext, tree: Tree, path: string, zero: string): Promise<Map<string, number>> {
   const file = tree.filter(isFile).find((entry) => entry.path === path);
-  const lines = file === undefined ? [] : (await contentsOf(context, file)).toString().split('\n');
+  const lines = file === undefined ? [] : (await context.store.readEntry(file, context.signal)).toString().split('\n');
   const rows = lines.map((line) => line.split(':')).filter((fields) => fields.length > 2);
   return new Map([[zero, 0], ...rows.map(([name, , number]): [string, number] => [name!, Number(number)])]);
 }

@@ -1,0 +1,50 @@
+import { Problem } from '../problem.ts';
+import { bytes } from '../words.ts';
+import { didYouMean } from './names.ts';
+
+/** What cannot be put into a tree or an image. */
+
+export const unsafePath = (archive: string, path: string, why: string) =>
+  new Problem({
+    code: 'unsafe-path',
+    kind: 'integrity',
+    message: `${archive} holds "${path}", which ${why}`,
+    fix: 'do not use this archive: it may be an attack',
+  });
+
+export const unsupportedEntry = (archive: string, path: string, what: string) =>
+  new Problem({
+    code: 'unsupported-entry',
+    kind: 'step',
+    message: `${archive} holds "${path}", ${what}, which smol cannot put into an image`,
+  });
+
+export const layerConflict = (path: string, above: string, aboveType: string, below: string, belowType: string) =>
+  new Problem({
+    code: 'layer-conflict',
+    kind: 'step',
+    message: `/${path} is a ${aboveType} in ${above}, but a ${belowType} in ${below}`,
+    fix: 'rename one of the two, or leave out what brings it',
+  });
+
+export const imageTooSmall = (
+  target: string,
+  size: number,
+  need: number,
+  largest: readonly { path: string; size: number }[],
+) =>
+  new Problem({
+    code: 'image-too-small',
+    kind: 'step',
+    message: `${target} does not fit: the image has ${bytes(size)}, ${bytes(need - size)} too little`,
+    detail: `the largest directories:\n${largest.map((row) => `${bytes(row.size).padStart(10)}  /${row.path}`).join('\n')}`,
+    fix: `set size: ${Math.ceil(need / 1024 ** 2)}M or more in its service.yaml, or leave out a set`,
+  });
+
+export const noSuchPin = (name: string, known: readonly string[]) =>
+  new Problem({
+    code: 'no-such-pin',
+    kind: 'usage',
+    message: `nothing named ${name} is pinned${didYouMean(name, known)}`,
+    fix: 'smol.lock.yaml has the names; the name of a service means all that it needs',
+  });

@@ -1,5 +1,6 @@
 import type { EngineOptions, Outcome } from '../engine/engine.ts';
 import { forecast } from '../engine/forecast.ts';
+import { urgencies } from '../engine/urgency.ts';
 import type { Digest } from '../model/artifact.ts';
 import { Problems, problemsOf } from '../model/problem.ts';
 import * as problems from '../model/problems.ts';
@@ -68,7 +69,9 @@ export async function buildTargets(
   await assertAllowed(steps, session, options);
   const started = performance.now();
   emit({ type: 'build-started', targets: targets.map(({ name }) => name), steps: steps.length });
-  const engine = session.engine(options);
+  const { records } = session.workshop;
+  const lastMs = ({ name }: Step) => records.read(session.history.get(name)?.key ?? '')?.ms;
+  const engine = session.engine({ ...options, urgencies: () => urgencies(steps, lastMs) });
   let ok = false;
   try {
     const built = await all(

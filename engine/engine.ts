@@ -1,5 +1,4 @@
 import path from 'node:path';
-import pLimit, { type LimitFunction } from 'p-limit';
 import type { KeyRecord, Records } from '../cache/records.ts';
 import { makeDirectory } from '../host/files.ts';
 import { withLock } from '../host/lock.ts';
@@ -11,6 +10,7 @@ import { canonical, FORMAT } from './key.ts';
 import { type Keyed, keyed } from './keyed.ts';
 import type { Publications } from './publications.ts';
 import { Scratch } from './scratch.ts';
+import { Slots } from './slots.ts';
 
 /** What an engine works with. */
 export interface Workshop {
@@ -32,6 +32,8 @@ export interface Workshop {
 export interface EngineOptions {
   /** After a failure, go on with what does not depend on it. */
   readonly keepGoing?: boolean | undefined;
+  /** Of the steps that wait for a slot, which goes first: the one of the highest number, by their names. */
+  readonly urgencies?: (() => ReadonlyMap<string, number>) | undefined;
 }
 
 /** What a step has become. */
@@ -54,19 +56,22 @@ export class Engine {
   readonly #keepGoing: boolean;
   readonly #failure = new AbortController();
   readonly #signal: AbortSignal;
-  readonly #limits: Readonly<Record<Pool, LimitFunction>>;
+  readonly #slots: Readonly<Record<Pool, Slots>>;
+  readonly #urgencies: () => ReadonlyMap<string, number>;
+  #urgency: ReadonlyMap<string, number> | undefined;
   readonly #steps = new Map<string, { step: Step; outcome: Promise<Outcome & { keyed: Keyed }> }>();
   readonly #provided = new Map<string, Promise<Artifact>>();
   readonly #healed = new Map<Digest, number>();
   /** The steps that are over, in the order in which they ended. */
   readonly done: { readonly name: string; readonly key: Digest; readonly ran: boolean }[] = [];
 
-  constructor(workshop: Workshop, { keepGoing = false }: EngineOptions = {}) {
+  constructor(workshop: Workshop, { keepGoing = false, urgencies = () => new Map() }: EngineOptions = {}) {
     this.#workshop = workshop;
     this.#keepGoing = keepGoing;
+    this.#urgencies = urgencies;
     this.#signal = AbortSignal.any([workshop.signal, this.#failure.signal]);
     const { net, cpu, disk, vm } = workshop.pools;
-    this.#limits = { net: pLimit(net), cpu: pLimit(cpu), disk: pLimit(disk), vm: pLimit(vm) };
+    this.#slots = { net: new Slots(net), cpu: new Slots(cpu), disk: new Slots(disk), vm: new Slots(vm) };
   }
 
   /** What a step makes. The first failure of any step stops all others, unless they are to keep going. */
@@ -146,7 +151,9 @@ export class Engine {
 
   async #key(step: Step, inputs: Readonly<Record<string, Artifact>>): Promise<Keyed> {
     const { task, source } = step;
-    const identity = source && (await this.#holding(task.pool, step, (context) => source.identify(context)));
+    const identity =
+      source &&
+      ((await source.known()) ?? (await this.#holding(task.pool, step, (context) => source.identify(context))));
     const tools: Record<string, Digest> = {};
     for (const program of task.tools?.(step) ?? []) tools[program] = await this.#workshop.toolDigest(program);
     return keyed(step, inputs, identity, tools);
@@ -225,7 +232,9 @@ export class Engine {
 
   /** Does work in a slot of a pool, with a scratch directory. The slot is taken when nothing is left to wait for. */
   async #holding<T>(pool: Pool, step: Step, work: (context: Context) => Promise<T>): Promise<T> {
-    return this.#limits[pool](async () => {
+    // Looked up only by a build that has something to do.
+    this.#urgency ??= this.#urgencies();
+    return this.#slots[pool].hold(this.#urgency.get(step.name) ?? 0, async () => {
       this.#signal.throwIfAborted();
       const { emit, store } = this.#workshop;
       await using scratch = new Scratch(

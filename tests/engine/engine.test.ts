@@ -4,12 +4,14 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Records } from '../../cache/records.ts';
 import { Store } from '../../cache/store.ts';
-import { Engine } from '../../engine/engine.ts';
+import { Engine, type EngineOptions, type Workshop } from '../../engine/engine.ts';
 import { Publications } from '../../engine/publications.ts';
+import { urgencies } from '../../engine/urgency.ts';
 import type { Blob } from '../../model/artifact.ts';
 import type { Event } from '../../model/event.ts';
 import type { Json } from '../../model/json.ts';
 import type { Source, Step, StepContext, Task } from '../../model/step.ts';
+import { stepsOf } from '../../plan/graph.ts';
 
 /** A cache on disk, and engines over it, one a build. */
 class Bench {
@@ -27,9 +29,9 @@ class Bench {
     this.#work = work;
   }
 
-  engine(signal = new AbortController().signal): Engine {
+  engine(options: EngineOptions = {}): Engine {
     this.ran.length = 0;
-    return new Engine({
+    const workshop: Workshop = {
       store: this.store,
       records: new Records(this.folder),
       publications: new Publications(this.folder),
@@ -38,8 +40,9 @@ class Bench {
       locks: path.join(this.folder, 'locks'),
       toolDigest: async (program) => `digest of ${program}`,
       emit: (event) => this.events.push(event),
-      signal,
-    });
+      signal: new AbortController().signal,
+    };
+    return new Engine(workshop, options);
   }
 
   readonly #task: Task = {
@@ -212,6 +215,36 @@ test('pools bound what runs at once, and waiting holds no slot', async (t) => {
   await bench.engine().realise(bench.step('top', { ...leaves, chain }));
   t.is(most, 2);
   t.is(bench.ran.length, 31);
+});
+
+test('what most work waits for goes first', async (t) => {
+  const bench = new Bench(t, async (_, name) => name);
+  const one = { pool: 'disk' } as const;
+  const task = (kind: string): Task => ({ ...bench.step(kind).task, kind, ...one });
+  const step = (name: string, inputs: Record<string, Step> = {}) => bench.step(name, inputs, { task: task('one') });
+  // Four beginnings that one slot is for: who leads to most goes first, of equals who was asked for first.
+  const short = step('short');
+  const first = step('first');
+  const second = step('second');
+  const long = step('z long', { second: step('z middle', { first: step('z first') }) });
+  const top = step('top', { short, first, second, long });
+  const steps = [short, first, second, ...stepsOf([long]), top];
+  const took: Record<string, number> = { short: 10, first: 30, second: 30, 'z first': 5, 'z middle': 20, 'z long': 20 };
+  const known = urgencies(steps, ({ name }) => took[name] ?? 0);
+  t.deepEqual(Object.fromEntries(known), {
+    short: 10,
+    first: 30,
+    second: 30,
+    'z first': 45,
+    'z middle': 40,
+    'z long': 20,
+    top: 0,
+  });
+  t.is(urgencies(steps, () => undefined).get('z first'), 4000, 'what was never timed counts the same each');
+  const blocker = step('blocker');
+  const engine = bench.engine({ urgencies: () => new Map([...known, ['blocker', 99]]) });
+  await Promise.all([blocker, top].map((goal) => engine.realise(goal)));
+  t.deepEqual(bench.ran, ['blocker', 'z first', 'z middle', 'first', 'second', 'z long', 'short', 'top']);
 });
 
 test('scratch directories are gone when the step is over, however it ended', async (t) => {

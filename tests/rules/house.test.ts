@@ -25,7 +25,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   cacache: 'cache/',
   yaml: 'manifest/',
   ajv: 'manifest/validate.ts',
-  'p-limit': 'engine/engine.ts',
+  'p-limit': 'engine/slots.ts',
   commander: 'cli/',
   leven: 'model/words.ts',
 };

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { Digest } from '../model/artifact.ts';
+import type { IntakeChecks } from '../model/step.ts';
 
 type Known = { integrity: string; size: number } | { error: unknown };
 
@@ -31,15 +32,16 @@ class Verdict extends EventEmitter {
   }
 }
 
-/** Puts what the chunks make together into a folder of cacache's. If a chunk or `tap` throws, nothing of it is kept. */
+/** Puts what the chunks make together into a folder of cacache's. If a chunk or a check throws, nothing of it is kept. */
 export async function takeIn(
   folder: string,
   chunks: AsyncIterable<Buffer>,
-  tap: ((chunk: Buffer) => Promise<void>) | undefined,
+  { tap, accept }: IntakeChecks,
 ): Promise<{ digest: Digest; size: number } | undefined> {
   const { put } = await import('cacache');
   const hash = createHash('sha256');
   let size = 0;
+  let digest = '';
   let target: ReturnType<typeof put.stream> | undefined;
   const verdict = new Verdict();
   let wake: () => void = () => undefined;
@@ -67,6 +69,8 @@ export async function takeIn(
       }
       if (failure !== undefined) throw failure;
     }
+    digest = hash.digest('hex');
+    accept?.(digest);
   } catch (error) {
     if (target !== undefined) {
       verdict.give({ error });
@@ -75,7 +79,6 @@ export async function takeIn(
     throw error;
   }
   if (target === undefined) return undefined;
-  const digest = hash.digest('hex');
   verdict.give({ integrity: `sha256-${Buffer.from(digest, 'hex').toString('base64')}`, size });
   target.end();
   await done.promise;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { parseTree, serialiseTree } from '../formats/tree.ts';
 import { asProblem, makeDirectory, pieces, sha256, signature, walk } from '../host/files.ts';
 import type { Blob, Digest, Entry, FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
-import { type BlobStore, CorruptBlob } from '../model/step.ts';
+import { type BlobStore, CorruptBlob, type IntakeChecks } from '../model/step.ts';
 import { takeIn } from './intake.ts';
 
 /** Where cacache keeps contents: the second version of its layout. */
@@ -45,14 +45,10 @@ export class Store implements BlobStore {
     return { kind: 'blob', digest, size: bytes.length };
   }
 
-  putFile(file: string): Promise<Blob> {
-    return this.putChunks(pieces(file));
-  }
-
-  async putChunks(chunks: AsyncIterable<Buffer>, tap?: (chunk: Buffer) => Promise<void>): Promise<Blob> {
+  async putChunks(chunks: AsyncIterable<Buffer>, checks: IntakeChecks = {}): Promise<Blob> {
     await makeDirectory(this.#folder);
     try {
-      const taken = await takeIn(this.#folder, chunks, tap);
+      const taken = await takeIn(this.#folder, chunks, checks);
       return taken === undefined ? await this.putBytes(new Uint8Array()) : { kind: 'blob', ...taken };
     } catch (error) {
       throw asProblem(error, this.#folder);

@@ -37,7 +37,8 @@ export function collectSometimes({ project }: Session): void {
   const root = cacheRoot();
   const mark = path.join(root, 'collected');
   const last = statSync(mark, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  if (Date.now() - last < EVERY_MS) return;
+  // A mark of the future is of a clock that was set back since.
+  if (Math.abs(Date.now() - last) < EVERY_MS) return;
   writeFileSync(mark, '');
   collectNow(root, limitOf(project));
 }

@@ -40,13 +40,20 @@ export interface Step {
   readonly publish?: string | undefined;
 }
 
+/** What looks at bytes while they are stored, and may throw. */
+export interface IntakeChecks {
+  /** Sees each chunk before it is stored. */
+  readonly tap?: (chunk: Buffer) => void | Promise<void>;
+  /** Sees the digest of all of it before any of it can be seen in the store. */
+  readonly accept?: (digest: Digest) => void;
+}
+
 /** Bytes and trees by their digests. Every read is verified; what is corrupt is thrown as `CorruptBlob`. */
 export interface BlobStore {
   has(digest: Digest): boolean;
   putBytes(bytes: Uint8Array): Promise<Blob>;
-  putFile(file: string): Promise<Blob>;
-  /** Stores what the chunks make together. `tap` sees each chunk before it is stored; what it throws is thrown. */
-  putChunks(chunks: AsyncIterable<Buffer>, tap?: (chunk: Buffer) => Promise<void>): Promise<Blob>;
+  /** Stores what the chunks make together; if a chunk or a check throws, nothing of it is kept. */
+  putChunks(chunks: AsyncIterable<Buffer>, checks?: IntakeChecks): Promise<Blob>;
   readBytes(digest: Digest): Promise<Buffer>;
   /** A file of the host with the verified bytes; not to be written to. */
   verifiedFile(digest: Digest): Promise<string>;

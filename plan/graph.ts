@@ -32,6 +32,10 @@ export function graphOf(target: Target, project: Project, surroundings: Surround
   const base = composeStep(`${target.name} sets`, sets, { files: {} });
   const guest = GUESTS[target.guest];
   const folder = (name: string) => path.join(target.folder, name);
+  const overlay = (label: string, from: string | undefined, options: Parameters<typeof overlayStep>[2]) =>
+    from !== undefined && isDirectory(from)
+      ? [{ label, tree: overlayStep(label, from, options, surroundings.digests) }]
+      : [];
   const common = project.find('services/common');
   const layers = [
     { label: 'the sets', tree: base },
@@ -55,10 +59,6 @@ export function graphOf(target: Target, project: Project, surroundings: Surround
     image: imageStep({ target: name, partition, size }, tree, target.image),
     ...kernelSteps(target, surroundings),
   };
-}
-
-function overlay(label: string, folder: string | undefined, options: Parameters<typeof overlayStep>[2]) {
-  return folder === undefined || !isDirectory(folder) ? [] : [{ label, tree: overlayStep(label, folder, options) }];
 }
 
 function setStep(target: Target, set: string, surroundings: Surroundings): Step {

@@ -11,7 +11,15 @@ import { download } from '../host/http.ts';
 import type { Pin, Pins } from '../manifest/lock.ts';
 import type { Json } from '../model/json.ts';
 import { Problem } from '../model/problem.ts';
-import { noChecksum, noSuchFile, notThatKind, offline, pinMismatch, wrongChecksum } from '../model/problems.ts';
+import {
+  inputChanged,
+  noChecksum,
+  noSuchFile,
+  notThatKind,
+  offline,
+  pinMismatch,
+  wrongChecksum,
+} from '../model/problems.ts';
 import type { Source, SourceContext, Step, StepContext, Task } from '../model/step.ts';
 
 /**
@@ -66,13 +74,18 @@ export class RemoteSource implements Source {
     return this.#parts.location.kind !== 'file';
   }
 
+  /** Whether it is an input like any other, a file of the host that is named as one: not pinned. */
+  get #isInput(): boolean {
+    return this.name.startsWith('file:');
+  }
+
   async known(): Promise<Json | undefined> {
     const { location, pins, digests, name } = this.#parts;
     const pin = pins.get(name);
     if (location.kind !== 'file') return pin && { ...pin };
     const found = await digests.of(location.file);
     // A file that is named as one is an input like any other; one that stands for a URL is held to the URL's pin.
-    if (name.startsWith('file:')) return found;
+    if (this.#isInput) return found;
     if (pin !== undefined && found.sha256 !== pin.sha256) {
       throw pinMismatch(name, pin.sha256, `${found.sha256}, in ${location.file}`);
     }
@@ -96,11 +109,12 @@ export class RemoteSource implements Source {
     if (store.has(pin.sha256)) return { kind: 'blob' as const, digest: pin.sha256, size: pin.size };
     const file = await this.#download(context, pin);
     await this.#checkKind(file);
-    const hash = createHash('sha256');
-    for await (const piece of pieces(file, context.signal)) hash.update(piece);
-    const found = hash.digest('hex');
-    if (found !== pin.sha256) throw pinMismatch(this.name, pin.sha256, found);
-    return store.putFile(file);
+    return store.putChunks(pieces(file, context.signal), {
+      accept: (found) => {
+        if (found === pin.sha256) return;
+        throw this.#isInput ? inputChanged(file) : pinMismatch(this.name, pin.sha256, found);
+      },
+    });
   }
 
   /** A file with the bytes, in the scratch directory or, if they lie on this host, where they are. */
@@ -130,25 +144,24 @@ export class RemoteSource implements Source {
   /** Checks a first download by all that is known of it, stores it, and gives its pin. */
   async #admit(context: SourceContext, file: string): Promise<Pin> {
     await this.#checkKind(file);
-    const sha256 = createHash('sha256');
-    const sha512 = createHash('sha512');
-    for await (const piece of pieces(file, context.signal)) {
-      sha256.update(piece);
-      sha512.update(piece);
-    }
-    const found = { sha256: sha256.digest('hex'), sha512: sha512.digest('hex') };
     const { checksums } = this.#parts;
     const list = checksums && (await this.#checksumList(context));
-    if (checksums !== undefined && list !== undefined) {
-      const listed = checksumOf(this.name.slice(this.name.lastIndexOf('/') + 1), list);
-      if (listed === undefined) throw noChecksum(this.name, checksums.name);
-      const { algorithm, hex } = listed;
-      if (found[algorithm] !== hex) {
-        throw wrongChecksum(this.name, `${algorithm} ${hex}`, `${algorithm} ${found[algorithm]}`, checksums.name);
-      }
-    }
-    const blob = await context.store.putFile(file);
-    return { sha256: blob.digest, size: blob.size };
+    const listed = list === undefined ? undefined : checksumOf(this.name.slice(this.name.lastIndexOf('/') + 1), list);
+    if (list !== undefined && listed === undefined) throw noChecksum(this.name, checksums!.name);
+    const sha512 = createHash('sha512');
+    const { digest, size } = await context.store.putChunks(pieces(file, context.signal), {
+      tap: (chunk) => {
+        if (listed?.algorithm === 'sha512') sha512.update(chunk);
+      },
+      accept: (sha256) => {
+        if (listed === undefined) return;
+        const { algorithm, hex } = listed;
+        const found = algorithm === 'sha512' ? sha512.digest('hex') : sha256;
+        if (found !== hex)
+          throw wrongChecksum(this.name, `${algorithm} ${hex}`, `${algorithm} ${found}`, checksums!.name);
+      },
+    });
+    return { sha256: digest, size };
   }
 
   /** The publisher's checksums, or undefined where it publishes none. */

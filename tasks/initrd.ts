@@ -5,7 +5,7 @@ import { section } from '../formats/elf.ts';
 import { isFile, nameOf } from '../formats/tree.ts';
 import { sha256 } from '../host/files.ts';
 import type { FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
-import { missingFile } from '../model/problems.ts';
+import { inputChanged, missingFile } from '../model/problems.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
 import { fileOf } from './kernel.ts';
 
@@ -30,6 +30,7 @@ export const initrd: Task = {
     const ordered = await loadOrder(context, tree, modules, source);
     const busybox = await fileOf(context, context.inputs.busybox as TreeArtifact, 'busybox', '*bin/busybox');
     const init = readFileSync(context.source!.name);
+    if (sha256(init) !== context.identity) throw inputChanged(context.source!.name);
     const folder = (path: string): CpioEntry => ({ path, mode: 0o040755 });
     return context.store.putBytes(
       cpio([

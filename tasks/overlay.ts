@@ -2,7 +2,7 @@ import { readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { withParents } from '../formats/tree.ts';
-import { digestDirectory, hostMode } from '../host/digests.ts';
+import { digestDirectory, type FileDigests, hostMode } from '../host/digests.ts';
 import { sha256, walk } from '../host/files.ts';
 import type { Entry } from '../model/artifact.ts';
 import type { Json } from '../model/json.ts';
@@ -53,8 +53,8 @@ export const overlay: Task = {
 };
 
 /** `label` is the path as people write it; `folder` is absolute. */
-export function overlayStep(label: string, folder: string, options: Options): Step {
-  const identify = async (): Promise<Json> => digestDirectory(folder, options.permissions);
+export function overlayStep(label: string, folder: string, options: Options, digests: FileDigests): Step {
+  const identify = async (): Promise<Json> => digests.directory(folder, options.permissions);
   const source: Source = { name: folder, known: identify, identify };
   return { name: `overlay ${label}`, task: overlay, options: { ...options }, inputs: {}, source };
 }

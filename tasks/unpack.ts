@@ -32,9 +32,9 @@ export const unpack: Task = {
     const packed = await context.store.verifiedFile((context.inputs.archive as Blob).digest);
     try {
       const tar = await TarIndexer.open(archive);
-      const blob = await context.store.putChunks(await uncompressed(packed, form, context), (chunk) =>
-        tar.write(chunk),
-      );
+      const blob = await context.store.putChunks(await uncompressed(packed, form, context), {
+        tap: (chunk) => tar.write(chunk),
+      });
       const entries = (await tar.end())(blob.digest);
       return await context.store.putTree(entries);
     } catch (error) {

@@ -36,15 +36,23 @@ test('nothing at all is a blob too', async (t) => {
   t.is((await store.readBytes(sha256(''))).length, 0);
 });
 
-test('what a tap throws is thrown, and nothing is stored', async (t) => {
+test('what a check throws is thrown, and nothing is stored', async (t) => {
   const { store } = open(t);
   await t.throwsAsync(
-    store.putChunks(chunks('one', 'two'), async (chunk) => {
-      if (chunk.toString() === 'two') throw new Error('no two');
+    store.putChunks(chunks('one', 'two'), {
+      tap: async (chunk) => {
+        if (chunk.toString() === 'two') throw new Error('no two');
+      },
     }),
     { message: 'no two' },
   );
   t.false(store.has(sha256('one')));
+  t.false(store.has(sha256('onetwo')));
+  const accept = (digest: string) => {
+    t.is(digest, sha256('onetwo'));
+    throw new Error('something else was meant');
+  };
+  await t.throwsAsync(store.putChunks(chunks('one', 'two'), { accept }), { message: 'something else was meant' });
   t.false(store.has(sha256('onetwo')));
 });
 

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { writeAtomically } from '../host/files.ts';
 import { ARCH_HELP, checkedBy } from './arguments.ts';
 import type { Context } from './context.ts';
 
@@ -9,6 +10,15 @@ interface BuildFlags {
   keepGoing?: boolean;
   jobs?: string;
   dryRun?: boolean;
+  watch?: boolean;
+  json?: boolean;
+}
+
+interface GraphFlags {
+  arch?: string;
+  dot?: boolean;
+  mermaid?: boolean;
+  svg?: string;
   json?: boolean;
 }
 
@@ -29,22 +39,20 @@ export function addBuilding(root: Command, context: Context): void {
     .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true and there are pins')
     .option('--no-frozen', 'pin what is new, in CI too')
     .option('--offline', 'take nothing from the network')
+    .option('-w, --watch', 'build again whenever something that it is made of was saved')
     .option('--dry-run', 'only say what would be done')
     .option('--json', 'print events as JSON, one a line')
     .action(async (services: string[], options: BuildFlags) => {
       if (options.dryRun) {
         const { plan } = await import('../commands/forecast.ts');
-        const steps = await plan(caller, { services, arch: options.arch });
-        print(options.json ? JSON.stringify(steps, undefined, 2) : (await import('./graphs.ts')).dryRun(steps));
+        const found = await plan(caller, { services, arch: options.arch });
+        print(options.json ? JSON.stringify(found, undefined, 2) : (await import('./graphs.ts')).dryRun(found));
         return;
       }
-      context.useJson(options.json ?? false);
-      const { build } = await import('../commands/build.ts');
-      await build(caller, {
-        ...options,
-        services,
-        jobs: options.jobs === undefined ? undefined : Number(options.jobs),
-      });
+      context.tellAs(options);
+      const wanted = { ...options, services, jobs: options.jobs === undefined ? undefined : Number(options.jobs) };
+      if (options.watch) await (await import('../commands/watch.ts')).watchBuild(caller, wanted);
+      else await (await import('../commands/build.ts')).build(caller, wanted);
     });
 
   root
@@ -71,16 +79,21 @@ export function addBuilding(root: Command, context: Context): void {
     .option('-a, --arch <arch>', ARCH_HELP)
     .option('--dot', 'for Graphviz')
     .option('--mermaid', 'for Markdown')
+    .option('--svg <file>', 'as a drawing, into a file')
     .option('--json', 'print JSON')
-    .action(
-      async (services: string[], options: { arch?: string; dot?: boolean; mermaid?: boolean; json?: boolean }) => {
-        const { plan } = await import('../commands/forecast.ts');
-        const steps = await plan(caller, { services, arch: options.arch });
-        const { dot, mermaid, textTree } = await import('./graphs.ts');
-        if (options.json) print(JSON.stringify(steps, undefined, 2));
-        else print((options.dot ? dot : options.mermaid ? mermaid : textTree)(steps));
-      },
-    );
+    .action(async (services: string[], options: GraphFlags) => {
+      const { plan } = await import('../commands/forecast.ts');
+      const { steps, predicted } = await plan(caller, { services, arch: options.arch });
+      if (options.svg !== undefined) {
+        const { svg } = await import('./drawing.ts');
+        writeAtomically(options.svg, svg(steps));
+        print(`wrote ${options.svg}`);
+        return;
+      }
+      const { dot, mermaid, textTree } = await import('./graphs.ts');
+      if (options.json) print(JSON.stringify({ steps, predicted }, undefined, 2));
+      else print((options.dot ? dot : options.mermaid ? mermaid : textTree)(steps));
+    });
 
   root
     .command('trace')

@@ -5,7 +5,8 @@ export interface Context {
   readonly caller: Caller;
   /** Writes a result to standard output. */
   readonly print: (text: string) => void;
-  readonly useJson: (json: boolean) => void;
+  /** How events are told: as JSON, and of builds after the first one only the result. */
+  readonly tellAs: (how: { json?: boolean | undefined; watch?: boolean | undefined }) => void;
   /** What ^C does. */
   readonly interrupt: () => void;
   /** What to exit with when nothing was thrown. */

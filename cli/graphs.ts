@@ -1,10 +1,10 @@
-import type { PlannedStep } from '../commands/forecast.ts';
+import type { Plan, PlannedStep } from '../commands/forecast.ts';
 import { bytes, count, duration } from '../model/words.ts';
 
 /** Graphs of steps, for people and for programs that draw. */
 
-const MARKS = { cached: '=', run: '+', maybe: '?' } as const;
-const COLOURS = { cached: '#d7f5dd', run: '#ffe3b3', maybe: '#f4f4f4' } as const;
+const MARKS = { cached: '=', run: '+', maybe: '?', failed: '!' } as const;
+export const COLOURS = { cached: '#d7f5dd', run: '#ffe3b3', maybe: '#f4f4f4', failed: '#ffd0cc' } as const;
 
 /** A tree: each goal with what it is made of below it. What was shown once is not shown again below its name. */
 export function textTree(steps: readonly PlannedStep[]): string {
@@ -23,7 +23,9 @@ export function textTree(steps: readonly PlannedStep[]): string {
     });
   };
   for (const step of steps.filter(({ step: name }) => !used.has(name))) draw(step, '', '');
-  return [...lines, '', '= cached   + to run   ? depends on what a step before it makes'].join('\n');
+  return [...lines, '', '= cached   + to run   ? depends on what a step before it makes   ! failed the last time'].join(
+    '\n',
+  );
 }
 
 /** In the language of Graphviz: dot(1). */
@@ -45,13 +47,23 @@ export function mermaid(steps: readonly PlannedStep[]): string {
 }
 
 /** What a build would do, a line a step that is not cached. */
-export function dryRun(steps: readonly PlannedStep[]): string {
+export function dryRun({ steps, predicted }: Plan): string {
   const todo = steps.filter(({ state }) => state !== 'cached');
   const cached = steps.length - todo.length;
   if (todo.length === 0) return `nothing to do: ${count(cached, 'step')} cached`;
-  const lines = todo.map(({ step, state, last }) => {
-    const time = last === undefined ? '' : `  (last time ${duration(last.ms)}, ${bytes(last.size)})`;
-    return `${state === 'run' ? 'run  ' : 'maybe'}  ${step}${time}`;
+  const lines = todo.map(({ step, state, last, from }) => {
+    const source = from === undefined || step.endsWith(from) ? [] : [`from ${from}`];
+    const time = last === undefined ? [] : [`last time ${duration(last.ms)}, ${bytes(last.size)}`];
+    const notes = [...source, ...time].join('; ');
+    return `${state.padEnd(6)} ${step}${notes === '' ? '' : `  (${notes})`}`;
   });
-  return [...lines, `${count(todo.length, 'step')} to do, ${cached} cached`].join('\n');
+  return [...lines, `${count(todo.length, 'step')} to do, ${cached} cached; ${prediction(predicted)}`].join('\n');
+}
+
+function prediction({ ms, untimed, download, unpinned }: Plan['predicted']): string {
+  const time =
+    untimed === 0 ? `about ${duration(ms)}` : `more than ${duration(ms)}: ${count(untimed, 'step')} never timed`;
+  const size =
+    unpinned === 0 ? bytes(download) : `more than ${bytes(download)}: ${count(unpinned, 'source')} not pinned yet`;
+  return download === 0 && unpinned === 0 ? `${time}; nothing to fetch` : `${time}; to fetch ${size}`;
 }

@@ -8,6 +8,7 @@ import { linesReporter } from '../report/lines.ts';
 import { liveReporter } from '../report/live.ts';
 import type { Reporter } from '../report/reporter.ts';
 import { styleFor } from '../report/style.ts';
+import { terseReporter } from '../report/terse.ts';
 import type { Context } from './context.ts';
 import { program } from './program.ts';
 
@@ -34,11 +35,12 @@ export async function main(args: readonly string[]): Promise<number> {
     exitCode: 0,
     caller: { folder: process.cwd(), signal: interrupt.signal, emit: (event) => reporter?.report(event) },
     print: (text) => stdout.write(`${text}\n`),
-    useJson: (json) => {
-      reporter = json ? jsonReporter(stdout) : reporterForPeople();
+    tellAs: ({ json, watch }) => {
+      const plain = json ? jsonReporter(stdout) : reporterForPeople();
+      reporter = watch && !json ? terseReporter(plain) : plain;
     },
   };
-  context.useJson(false);
+  context.tellAs({});
   try {
     await program(context).parseAsync(args, { from: 'user' });
     reporter?.close();

@@ -16,6 +16,7 @@ interface RunFlags {
   share?: string;
   timeout?: string;
   direct?: boolean;
+  watch?: boolean;
   json?: boolean;
 }
 
@@ -50,14 +51,17 @@ export function addRunning(root: Command, context: Context): void {
     .option('--no-frozen', 'pin what is new, in CI too')
     .option('--offline', 'take nothing from the network')
     .option('--direct', 'let the guest write to the image itself, not to a disk that is gone when it stops')
+    .option('-w, --watch', 'build and start again whenever something that it is made of was saved')
     .option('--json', 'print events as JSON, one a line')
     .action(async (service: string, options: RunFlags) => {
-      context.useJson(options.json ?? false);
-      const { run } = await import('../commands/run.ts');
+      context.tellAs(options);
+      if (options.watch && options.detach)
+        throw usage('--watch stays with the VM, and --detach leaves it', 'give one of them');
+      const { run, watchRun } = await import('../commands/run.ts');
       const { openKeyboard } = await import('./keyboard.ts');
       using keyboard = options.detach || options.json ? undefined : openKeyboard(() => context.interrupt());
       const { port, cpus, timeout, json: _, ...rest } = options;
-      await run(caller, {
+      await (options.watch ? watchRun : run)(caller, {
         ...rest,
         service,
         ports: port,

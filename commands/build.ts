@@ -90,7 +90,7 @@ export async function buildTargets(
     await engine.settle();
     const ran = engine.done.filter((step) => step.ran).length;
     const cached = engine.done.length - ran;
-    session.history.note(engine.done);
+    session.history.note(engine.done, engine.failed);
     if (ran > 0) collectSometimes(session);
     emit({ type: 'build-finished', ok, ran, cached, ms: performance.now() - started });
   }

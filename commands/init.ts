@@ -33,6 +33,10 @@ echo "${service} is up"
 ::respawn:/bin/busybox httpd -f -h /www
 ::ctrlaltdel:/bin/busybox poweroff
 `,
+    [`services/${service}/etc/acpi/PWRF/00000080`]: `#!/bin/sh
+# What the power button does.
+/bin/busybox poweroff
+`,
     [`services/${service}/root/www/index.html`]: `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -57,7 +61,7 @@ export async function init({ folder }: Pick<Caller, 'folder'>, service: string):
       const file = path.join(folder, name);
       mkdirSync(path.dirname(file), { recursive: true });
       writeFileSync(file, text, { flag: 'wx' });
-      if (name.endsWith('/rc')) chmodSync(file, 0o755);
+      if (text.startsWith('#!')) chmodSync(file, 0o755);
     }
   } catch (error) {
     throw asProblem(error, folder);

@@ -1,184 +1,100 @@
-import { mkdirSync, rmSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
-import { cacheRoot } from '../host/paths.ts';
-import { whyNotFree } from '../host/ports.ts';
 import { requirePrograms } from '../host/programs.ts';
-import * as problems from '../model/problems.ts';
-import { GUESTS } from '../plan/guests.ts';
-import { forwardsOf, machineOf, type RunWishes } from '../plan/machine.ts';
-import { chooseArch, resolveTarget } from '../plan/target.ts';
-import { chooseAccelerator } from '../vm/accelerator.ts';
-import { killNow, makeOverlay, makeRuntimeFolder, RunningVm, stopVm } from '../vm/launch.ts';
-import { EMULATORS, type Forward, type Machine } from '../vm/machine.ts';
-import { birthOf, Registry, type VmRecord } from '../vm/registry.ts';
+import { problemsOf } from '../model/problem.ts';
+import { forwardsOf } from '../plan/machine.ts';
+import { chooseArch, resolveTarget, type Target } from '../plan/target.ts';
+import { EMULATORS } from '../vm/machine.ts';
+import { Registry, type VmRecord } from '../vm/registry.ts';
+import { assertStartable, type BootOptions, boot } from './boot.ts';
 import { type Built, buildTargets, type Strictness } from './build.ts';
-import { untilReady } from './readiness.ts';
 import { type Caller, openSession, type Session } from './session.ts';
+import { rounds } from './watch.ts';
 
-/** What a virtio block device has room for (virtio 1.2, section 5.2.6: VIRTIO_BLK_T_GET_ID). */
-const SERIAL_LIMIT = 20;
-
-export interface RunOptions extends RunWishes, Strictness {
+export interface RunOptions extends BootOptions, Strictness {
   readonly service: string;
   readonly arch?: string | undefined;
   /** The name of the VM; by default that of the service. */
   readonly name?: string | undefined;
-  /** Return when the service answers, and leave the VM running. */
-  readonly detach?: boolean | undefined;
-  /** Write to the image itself. */
-  readonly direct?: boolean | undefined;
-  /** Seconds. */
-  readonly timeout?: number | undefined;
-  /** What is typed on the guest's console. */
-  readonly input?: NodeJS.ReadableStream | undefined;
 }
 
 /** Builds a service and runs it until its VM ends, the signal is aborted, or, detached, until it answers. */
 export async function run(caller: Caller, options: RunOptions): Promise<VmRecord> {
   const session = await openSession(caller, options);
   try {
-    const { project, workshop } = session;
+    const { project } = session;
     const arch = await chooseArch(project, options.arch);
     const target = await resolveTarget(project, await project.service(options.service), arch);
-    const name = options.name ?? target.service;
-    const registry = new Registry(project.state);
-    await assertStartable(registry, name, forwardsOf(target, options));
-    // QEMU is asked for before the build: who lacks it should not wait for a build to hear so.
-    await requirePrograms([EMULATORS[arch]], caller.emit, workshop.signal);
+    const registry = await prepared(caller, session, target, options);
     const [built] = await buildTargets(session, [target], { ...options, toBoot: true });
-    return await boot(caller, session, registry, built!, name, options);
+    return await boot(caller, session, registry, built!, nameOf(options), options);
   } finally {
     session.close();
   }
 }
 
-/** Throws `vm-running` and `port-busy` while it costs nothing. */
-async function assertStartable(registry: Registry, name: string, forwards: readonly Forward[]): Promise<void> {
-  const running = registry.running();
-  const same = running.find((vm) => vm.name === name);
-  if (same !== undefined) throw problems.vmRunning(name, same.pid);
-  for (const { protocol, address, host, guest } of forwards) {
-    const why = portError(host, guest) ?? (await whyNotFree(protocol, address, host));
-    if (why === undefined) continue;
-    if (why !== 'EADDRINUSE') throw problems.badAddress(`${address}:${host}:${guest}`, why);
-    const other = running.find((vm) =>
-      vm.forwards.some((forward) => forward.host === host && forward.protocol === protocol),
-    );
-    throw problems.portBusy(address, host, other?.name);
-  }
-}
-
-/** What is wrong with the numbers of a forward, whatever the host has. */
-function portError(...ports: readonly number[]): string | undefined {
-  const wrong = ports.find((port) => port < 1 || port > 65535);
-  return wrong === undefined ? undefined : `there is no port ${wrong}`;
-}
-
-/** Starts the VM of what was built and stays with it as long as `run` says. */
-async function boot(
-  caller: Caller,
-  session: Session,
-  registry: Registry,
-  built: Built,
-  name: string,
-  options: RunOptions,
-): Promise<VmRecord> {
-  const { target } = built;
-  const { emit, signal } = caller;
-  const folder = registry.folder(name);
-  const machine = await describe(caller, session, folder, built, name, options);
-  const started = Date.now();
-  const vm = await RunningVm.start(machine, folder, GUESTS[target.guest].userland);
-  const record: VmRecord = {
-    name,
-    target: target.name,
-    pid: vm.pid,
-    born: birthOf(vm.pid),
-    started,
-    forwards: machine.forwards,
-    urls: urlsOf(machine.forwards),
-    accelerator: machine.accelerator,
-    powerButton: target.kernel.build.features?.includes('power-button') ?? false,
-    runtime: path.dirname(machine.qmpSocket),
-    qmpSocket: machine.qmpSocket,
-    consoleLog: machine.consoleLog,
+/** Builds and runs a service, and starts its VM anew after each change of what it is made of, until the signal is aborted. */
+export async function watchRun(caller: Caller, options: RunOptions): Promise<void> {
+  const { service, arch, frozen, offline } = options;
+  const notices = new Set<string>();
+  const emit: Caller['emit'] = (event) => {
+    // What is true of this host is not told at every start.
+    const isKnown = event.type === 'notice' && notices.has(event.text);
+    if (event.type === 'notice') notices.add(event.text);
+    if (!isKnown) caller.emit(event);
   };
-  let keep = false;
-  // However this process ends, it leaves no VM behind that nobody asked to keep.
-  const kill = () => killNow(record);
-  process.once('exit', kill);
+  // Its disk goes with it, unless it is the image.
+  const wishes = { ...options, abruptly: !options.direct };
+  let running: { readonly stands: string; end(): Promise<void> } | undefined;
   try {
-    registry.write(record);
-    emit({ type: 'vm-starting', vm: name, command: [...vm.command], accelerator: machine.accelerator });
-    vm.on('console', (bytes) => emit({ type: 'vm-console', vm: name, bytes }));
-    await untilReady(vm, target, machine.forwards, options.timeout, signal);
-    if (signal.aborted) return record;
-    vm.clocks.ready = vm.elapsed();
-    emit({ type: 'vm-ready', vm: name, urls: [...record.urls], clocks: vm.clocks });
-    keep = options.detach ?? false;
-    if (!keep) await untilOver(vm, options.input, signal);
-    return record;
-  } finally {
-    vm.detach();
-    if (!keep) {
-      await stopVm(record, emit);
-      registry.remove(record);
+    for await (const { session, built } of rounds(caller, {
+      services: [service],
+      arch,
+      frozen,
+      offline,
+      toBoot: true,
+    })) {
+      const stands = standsFor(built[0]!);
+      if (running?.stands === stands) continue;
+      await running?.end();
+      running = { stands, end: started({ ...caller, emit }, session, built[0]!, wishes) };
     }
-    process.off('exit', kill);
-  }
-}
-
-/** The machine of this start: accelerator, disk, sockets and all. */
-async function describe(
-  { emit }: Caller,
-  session: Session,
-  folder: string,
-  { target, image, kernel, initrd }: Built,
-  name: string,
-  options: RunOptions,
-): Promise<Machine> {
-  const { accelerator, reason } = await chooseAccelerator(target.arch, cacheRoot());
-  if (reason !== undefined) {
-    emit({
-      type: 'notice',
-      text: `no hardware acceleration (${reason}): QEMU emulates the processor, which is slower`,
-    });
-  }
-  mkdirSync(folder, { recursive: true });
-  const consoleLog = path.join(folder, 'console.log');
-  rmSync(consoleLog, { force: true });
-  const { store } = session.workshop;
-  const kernelFile = await store.verifiedFile(kernel);
-  const serial = target.partition.slice(0, SERIAL_LIMIT);
-  return machineOf(target, options, {
-    name,
-    accelerator,
-    kernel: { file: kernelFile, bytes: await readFile(kernelFile) },
-    initrd: initrd && (await store.verifiedFile(initrd)),
-    disk: options.direct
-      ? { file: target.image, format: 'raw', serial }
-      : { file: await makeOverlay(target.image, image.artifact.size, folder), format: 'qcow2', serial },
-    runtime: makeRuntimeFolder(),
-    consoleLog,
-  });
-}
-
-/** Passes what is typed to the guest until QEMU ends or the signal is aborted. */
-async function untilOver(vm: RunningVm, input: NodeJS.ReadableStream | undefined, signal: AbortSignal): Promise<void> {
-  const type = (bytes: Buffer) => vm.type(bytes);
-  input?.on('data', type);
-  try {
-    await new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true });
-      if (signal.aborted) resolve();
-      void vm.ended.then(() => resolve());
-    });
   } finally {
-    input?.off('data', type);
+    await running?.end();
   }
 }
 
-function urlsOf(forwards: readonly Forward[]): string[] {
-  return forwards.filter(({ protocol }) => protocol === 'tcp').map(({ address, host }) => `http://${address}:${host}/`);
+/** Starts a VM and gives what ends it. What goes wrong with the VM is told: the next change may mend it. */
+function started(caller: Caller, session: Session, built: Built, options: RunOptions): () => Promise<void> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([caller.signal, stop.signal]);
+  const work = async () => {
+    const registry = await prepared(caller, session, built.target, options);
+    await boot({ ...caller, signal }, session, registry, built, nameOf(options), options);
+  };
+  const over = work().catch((error: unknown) => {
+    const problems = problemsOf(error);
+    if (problems.length === 0) throw error;
+    for (const problem of problems) caller.emit({ type: 'problem', problem });
+  });
+  return async () => {
+    stop.abort();
+    await over;
+  };
+}
+
+/** Where the VM is to be noted. Throws what would keep it from starting, before anything is built for it. */
+async function prepared(caller: Caller, { project }: Session, target: Target, options: RunOptions): Promise<Registry> {
+  const registry = new Registry(project.state);
+  await assertStartable(registry, nameOf(options), forwardsOf(target, options));
+  // QEMU is asked for before the build: who lacks it should not wait for a build to hear so.
+  await requirePrograms([EMULATORS[target.arch]], caller.emit, caller.signal);
+  return registry;
+}
+
+function nameOf({ name, service }: RunOptions): string {
+  return name ?? service;
+}
+
+/** What a VM was started with: if it is the same, there is nothing to start anew for. */
+function standsFor({ image, kernel, initrd, target }: Built): string {
+  return JSON.stringify([image.key, kernel, initrd, target.run]);
 }

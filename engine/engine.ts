@@ -64,6 +64,8 @@ export class Engine {
   readonly #healed = new Map<Digest, number>();
   /** The steps that are over, in the order in which they ended. */
   readonly done: { readonly name: string; readonly key: Digest; readonly ran: boolean }[] = [];
+  /** The steps that failed, with their keys if they had come so far. */
+  readonly failed: { readonly name: string; readonly key: Digest | undefined }[] = [];
 
   constructor(workshop: Workshop, { keepGoing = false, urgencies = () => new Map() }: EngineOptions = {}) {
     this.#workshop = workshop;
@@ -111,10 +113,11 @@ export class Engine {
     const names = Object.keys(step.inputs);
     const inputs = await Promise.all(names.map((name) => this.#evaluate(step.inputs[name]!)));
     const started = performance.now();
+    let key: Digest | undefined;
     try {
       const artifacts = Object.fromEntries(names.map((name, n) => [name, inputs[n]!.artifact]));
       const made = await this.#key(step, artifacts);
-      const { key } = made;
+      key = made.key;
       const record = this.#recordInPlace(made);
       const cached = record !== undefined;
       for (const line of record?.log ?? []) this.#workshop.emit({ type: 'step-log', step: step.name, line });
@@ -135,6 +138,7 @@ export class Engine {
     } catch (error) {
       if (!this.#signal.aborted) {
         const ms = performance.now() - started;
+        this.failed.push({ name: step.name, key });
         this.#workshop.emit({ type: 'step-failed', step: step.name, kind: step.task.kind, ms });
         if (!this.#keepGoing) this.#failure.abort(error);
       }

@@ -23,6 +23,10 @@ export interface Task {
 export interface Source {
   /** For people: the URL or path. */
   readonly name: string;
+  /** The file or folder of the host that it reads, if it reads one. */
+  readonly path?: string | undefined;
+  /** Where its bytes are taken from, in words or as a URL, if they are fetched. */
+  readonly from?: string | undefined;
   /** What the source is now, if that can be told without any effect. */
   known(): Promise<Json | undefined>;
   /** What the source is now. Downloads it if nothing else can tell. */

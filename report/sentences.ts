@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Clocks, Event } from '../model/event.ts';
-import { bytes, count, duration } from '../model/words.ts';
+import { bytes, count, duration, either } from '../model/words.ts';
 import { renderProblem } from './diagnostic.ts';
 import type { Style } from './style.ts';
 
@@ -27,6 +27,13 @@ export function sentence(event: Event, style: Style, cwd: string): string | unde
       return event.ok
         ? style.dim(`${count(event.ran, 'step')} run, ${event.cached} cached, ${duration(event.ms)}`)
         : undefined;
+    case 'watching':
+      return style.dim('watching what it is made of; ^C ends that');
+    case 'rebuilt': {
+      const what = event.ran === 0 ? style.dim('nothing to do') : `${either(event.targets, 'and')} built`;
+      const mark = event.ran === 0 ? style.dim('=') : style.green('✓');
+      return `${mark} ${what} ${style.dim(`in ${duration(event.ms)}, after ${some(event.changed)}`)}`;
+    }
     case 'installing':
       return `installing ${event.packages.join(', ')} with apt-get`;
     case 'notice':
@@ -51,6 +58,14 @@ export function sentence(event: Event, style: Style, cwd: string): string | unde
     default:
       return event satisfies never;
   }
+}
+
+/** The first few of many names. */
+function some(names: readonly string[]): string {
+  const most = 3;
+  return names.length <= most
+    ? either(names, 'and')
+    : `${names.slice(0, most - 1).join(', ')} and ${names.length - most + 1} more`;
 }
 
 function clocks({ console, userland, ready }: Clocks): string {

@@ -69,6 +69,17 @@ export class RemoteSource implements Source {
     this.name = parts.name;
   }
 
+  get from(): string {
+    const { location } = this.#parts;
+    if (location.kind === 'http') return location.url;
+    return location.kind === 'file' ? location.file : "this host's package sources";
+  }
+
+  get path(): string | undefined {
+    const { location } = this.#parts;
+    return location.kind === 'file' ? location.file : undefined;
+  }
+
   /** Whether its bytes can only come from the network. */
   get isRemote(): boolean {
     return this.#parts.location.kind !== 'file';

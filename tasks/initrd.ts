@@ -61,7 +61,7 @@ export function initrdStep(
     task: initrd,
     options: { ...options },
     inputs,
-    source: { name: init, known: identify, identify },
+    source: { name: init, path: init, known: identify, identify },
   };
 }
 

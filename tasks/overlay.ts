@@ -55,6 +55,6 @@ export const overlay: Task = {
 /** `label` is the path as people write it; `folder` is absolute. */
 export function overlayStep(label: string, folder: string, options: Options, digests: FileDigests): Step {
   const identify = async (): Promise<Json> => digests.directory(folder, options.permissions);
-  const source: Source = { name: folder, known: identify, identify };
+  const source: Source = { name: folder, path: folder, known: identify, identify };
   return { name: `overlay ${label}`, task: overlay, options: { ...options }, inputs: {}, source };
 }

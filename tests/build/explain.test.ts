@@ -76,8 +76,14 @@ because of
 test('graph and --dry-run say what a build would do, and do nothing', async (t) => {
   const { box, mirror, say } = await project(t);
   const first = await say('build', 'rescue', '--dry-run');
-  t.regex(first, /^run {4}fetch https:\S+rescue\.tgz\nmaybe {2}unpack https:\S+rescue\.tgz\n/m);
-  t.regex(first, /\n15 steps to do, 0 cached$/);
+  t.regex(
+    first,
+    /^run {4}fetch https:\S+rescue\.tgz {2}\(from http:\/\/127\.0\.0\.1:\d+\/\S+rescue\.tgz\)\nmaybe {2}unpack https:\S+rescue\.tgz\n/m,
+  );
+  t.regex(
+    first,
+    /\n15 steps to do, 0 cached; more than 0 ms: 15 steps never timed; to fetch more than 0 bytes: 3 sources not pinned yet$/,
+  );
   t.deepEqual(mirror.requests, []);
   t.throws(() => box.read('smol.lock.yaml'), { code: 'ENOENT' });
 
@@ -86,7 +92,7 @@ test('graph and --dry-run say what a build would do, and do nothing', async (t) 
   box.write('services/rescue/etc/rc', '#!/bin/sh\n');
   t.regex(
     await say('build', 'rescue', '--dry-run'),
-    /^run {4}overlay services\/rescue\/etc {2}\(last time .*\)\nmaybe {2}compose rescue-i386 {2}\(.*\)\nmaybe {2}image rescue-i386 {2}\(last time .*, 20 MiB\)\n3 steps to do, 12 cached$/,
+    /^run {4}overlay services\/rescue\/etc {2}\(last time .*\)\nmaybe {2}compose rescue-i386 {2}\(.*\)\nmaybe {2}image rescue-i386 {2}\(last time .*, 20 MiB\)\n3 steps to do, 12 cached; about \S+ m?s; nothing to fetch$/,
   );
   const tree = await say('graph', 'rescue');
   t.regex(tree, /^\? image rescue-i386\n└ \? compose rescue-i386\n {2}├ = compose rescue-i386 sets\n/);
@@ -97,9 +103,30 @@ test('graph and --dry-run say what a build would do, and do nothing', async (t) 
     /^digraph smol \{\n(.*\n)* {2}"compose rescue-i386" -> "image rescue-i386";\n(.*\n)*\}$/,
   );
   t.regex(await say('graph', 'rescue', '--mermaid'), /^flowchart LR\n(.*\n)* {2}s\d+ --> s\d+\n/);
-  const steps = JSON.parse(await say('graph', 'rescue', '--json')) as { step: string; state: string }[];
+  const { steps } = JSON.parse(await say('graph', 'rescue', '--json')) as { steps: { step: string; state: string }[] };
   t.is(steps.length, 15);
   t.is(steps.find(({ step }) => step === 'overlay services/rescue/etc')!.state, 'run');
+});
+
+test('graph: a drawing, and a step that failed', async (t) => {
+  const { box, mirror, say } = await project(t);
+  await say('build', 'rescue');
+  box.write('services/rescue/service.yaml', box.read('services/rescue/service.yaml').replace('20M', '1M'));
+  const kernel = '/assets/netbsd-SMOL386';
+  box.write('smol.lock.yaml', box.read('smol.lock.yaml').replace(/^ {2}\S+netbsd-SMOL386:\n( {4}.*\n)+/m, ''));
+  mirror.serve(kernel, (_, response) => response.writeHead(500).end());
+  t.is((await box.smol(['build', 'rescue', '--arch', 'i386', '--keep-going'])).code, 1);
+  t.regex(await say('graph', 'rescue'), /^! image rescue-i386\n(.*\n)*.*! fetch \S+netbsd-SMOL386\n/);
+  t.regex(await say('build', 'rescue', '--dry-run'), /^failed image rescue-i386 /m);
+  // What it failed with is not what it would be tried with now.
+  box.write('services/rescue/service.yaml', box.read('services/rescue/service.yaml').replace('1M', '22M'));
+  t.regex(await say('graph', 'rescue'), /^\+ image rescue-i386\n/);
+
+  t.is(await say('graph', 'rescue', '--svg', 'graph.svg'), 'wrote graph.svg');
+  const drawing = box.read('graph.svg');
+  t.regex(drawing, /^<svg xmlns="http:\/\/www.w3.org\/2000\/svg" role="img"/);
+  t.is(drawing.match(/<title>/g)!.length, 15);
+  t.regex(drawing, /<title>image rescue-i386: run, last time .*<\/title>/);
 });
 
 test('two processes that want one key: one makes it, the other waits for it', async (t) => {

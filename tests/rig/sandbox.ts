@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { packageRoot } from '../../host/paths.ts';
 
@@ -60,6 +61,11 @@ export class Sandbox {
     });
   }
 
+  /** Starts smol and leaves it running; what is still running when the test ends is ended. */
+  start(t: ExecutionContext<unknown>, args: readonly string[], env: RunSettings['env'] = {}): Running {
+    return new Running(t, args, this.folder, { ...cleanEnvironment(), SMOL_CACHE: this.cache, ...env });
+  }
+
   /** Where problems are looked at, without what differs from run to run. */
   told(result: Result): string {
     return result.stderr
@@ -69,6 +75,60 @@ export class Sandbox {
       .replaceAll(this.folder, '<project>')
       .replaceAll(this.cache, '<cache>')
       .trim();
+  }
+}
+
+/** A run of the real command line that goes on: what it says can be waited for. */
+export class Running {
+  /** All that it wrote. */
+  output = '';
+  readonly ended: Promise<number | null>;
+  readonly #child: ChildProcess;
+  #seen = 0;
+
+  constructor(
+    t: ExecutionContext<unknown>,
+    args: readonly string[],
+    cwd: string,
+    env: Record<string, string | undefined>,
+  ) {
+    const main = path.join(packageRoot(), 'build', 'smol', 'main.js');
+    this.#child = spawn(process.execPath, [main, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.#child.stdout!, this.#child.stderr!]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.output += text;
+      });
+    }
+    this.ended = new Promise((resolve) => this.#child.on('close', resolve));
+    t.teardown(async () => {
+      this.signal('SIGINT');
+      await this.ended;
+    });
+  }
+
+  /** What it wrote after what was waited for before, up to and with what matches. Throws if it ends or falls silent. */
+  async until(pattern: RegExp, seconds = 60): Promise<string> {
+    for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
+      const rest = this.output.slice(this.#seen);
+      const found = pattern.exec(rest);
+      if (found !== null) {
+        const length = found.index + found[0].length;
+        this.#seen += length;
+        return rest.slice(0, length);
+      }
+      if (this.#child.exitCode !== null) break;
+      await setTimeout(10);
+    }
+    throw new Error(`${pattern} was not seen in:\n${this.output}`);
+  }
+
+  /** What it wrote since. */
+  get rest(): string {
+    return this.output.slice(this.#seen);
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
   }
 }
 

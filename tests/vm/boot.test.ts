@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import test from 'ava';
@@ -229,4 +229,30 @@ test.serial('packed and installed in a clean prefix: smol init && smol run hello
   t.is(result.code, 0, result.stderr);
   t.regex(await (await fetch('http://127.0.0.1:18087/')).text(), /<h1>hello<\/h1>/);
   t.is((await smol('stop', '--all')).code, 0);
+});
+
+test.serial('run --watch: a saved file is in the guest that starts anew', async (t) => {
+  const box = linuxProject(t);
+  rmSync(box.path('smol.config.yaml'));
+  t.is((await box.smol(['init', 'pages'])).code, 0);
+  const smol = box.start(t, ['run', 'pages', '--arch', 'amd64', '--port', '18086:80', '--watch']);
+  await smol.until(/ready pages/);
+  const page = async () => (await fetch('http://127.0.0.1:18086/')).text();
+  t.regex(await page(), /<h1>pages<\/h1>/);
+  const file = 'services/pages/root/www/index.html';
+  box.write(file, box.read(file).replace('<h1>pages', '<h1>other pages'));
+  t.regex(
+    await smol.until(/ready pages/),
+    /✓ pages-amd64 built in .*, after services\/pages\/root\/www\/index\.html\n/,
+  );
+  t.regex(await page(), /<h1>other pages<\/h1>/);
+  // A guest that ends by itself waits for the change that mends it.
+  const rc = box.read('services/pages/etc/rc');
+  box.write('services/pages/etc/rc', rc.replace('echo', '/bin/busybox poweroff -f\necho'));
+  await smol.until(/error\[guest-exited\]/);
+  box.write('services/pages/etc/rc', rc);
+  await smol.until(/ready pages/);
+  smol.signal('SIGINT');
+  t.is(await smol.ended, 130);
+  t.regex((await box.smol(['ps'])).stdout, /^no VM of this project is running/);
 });

@@ -1,4 +1,4 @@
-import type { Digest } from '../model/artifact.ts';
+import { blobsOf, type Digest } from '../model/artifact.ts';
 import type { Records } from './records.ts';
 import type { Store } from './store.ts';
 
@@ -14,6 +14,13 @@ export interface Usage {
   /** Bytes of all blobs, and of those that may not be evicted. */
   readonly bytes: number;
   readonly kept: number;
+}
+
+/** Bytes of the blobs that some keys stand for, those that the store has. */
+export function bytesOf(store: Store, records: Records, keys: Iterable<Digest>): number {
+  const outputs = [...keys].flatMap((key) => records.read(key)?.output ?? []);
+  const blobs = new Set(outputs.flatMap(blobsOf));
+  return [...blobs].reduce((total, blob) => total + store.size(blob), 0);
 }
 
 export interface Collection extends Usage {
@@ -69,10 +76,7 @@ function itemsOf(store: Store, records: Records, keep: ReadonlySet<Digest>, now:
   const used = new Map<Digest, number>();
   const kept = new Set<Digest>();
   for (const { key, used: time, record } of records.list()) {
-    if (record.output.kind === 'publication') continue;
-    const blobs =
-      record.output.kind === 'tree' ? [record.output.digest, ...record.output.blobs] : [record.output.digest];
-    for (const blob of blobs) {
+    for (const blob of blobsOf(record.output)) {
       used.set(blob, Math.max(used.get(blob) ?? 0, time));
       if (keep.has(key)) kept.add(blob);
     }

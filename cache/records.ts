@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import path from 'node:path';
-import { readChecked, writeChecked } from '../host/checked.ts';
-import { walk } from '../host/files.ts';
+import { parseChecked, readChecked, writeChecked } from '../host/checked.ts';
+import { readIfThere, walk } from '../host/files.ts';
 import type { Artifact, Digest } from '../model/artifact.ts';
 import type { Json } from '../model/json.ts';
 
@@ -44,9 +44,22 @@ export class Records {
     });
   }
 
+  /** A record as it is written. */
+  text(key: Digest): string {
+    return readIfThere(this.#path(key)) ?? '';
+  }
+
+  /** Takes in a record that `text` gave, here or elsewhere; false if it is damaged. */
+  take(key: Digest, text: string): boolean {
+    const record = parseChecked<KeyRecord>(text);
+    if (!isRecord(record, key)) return false;
+    this.write(record);
+    return true;
+  }
+
   #parse(key: Digest): KeyRecord | undefined {
     const record = readChecked<KeyRecord>(this.#path(key));
-    return record?.format === 1 && record.key === key ? record : undefined;
+    return isRecord(record, key) ? record : undefined;
   }
 
   write(record: KeyRecord): void {
@@ -72,4 +85,8 @@ export class Records {
   #path(key: Digest): string {
     return path.join(this.#folder, key.slice(0, 2), `${key.slice(2)}.json`);
   }
+}
+
+function isRecord(record: KeyRecord | undefined, key: Digest): record is KeyRecord {
+  return record?.format === 1 && record.key === key;
 }

@@ -2,7 +2,7 @@ import { createHash, hash as hashOf } from 'node:crypto';
 import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseTree, serialiseTree } from '../formats/tree.ts';
-import { asProblem, makeDirectory, pieces, sha256, signature, walk } from '../host/files.ts';
+import { asProblem, makeDirectory, pieces, sha256, signature, walk, whole } from '../host/files.ts';
 import type { Blob, Digest, Entry, FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
 import { type BlobStore, CorruptBlob, type IntakeChecks } from '../model/step.ts';
 import { takeIn } from './intake.ts';
@@ -56,13 +56,12 @@ export class Store implements BlobStore {
   }
 
   async readBytes(digest: Digest): Promise<Buffer> {
-    const parts: Buffer[] = [];
+    let bytes: Buffer;
     try {
-      for await (const piece of pieces(this.#path(digest))) parts.push(piece);
+      bytes = await whole(pieces(this.#path(digest)));
     } catch (error) {
       throw this.#corrupt(digest, `cannot be read: ${(error as Error).message}`);
     }
-    const bytes = Buffer.concat(parts);
     if (sha256(bytes) !== digest) throw this.#corrupt(digest, 'has been damaged');
     return bytes;
   }
@@ -127,6 +126,11 @@ export class Store implements BlobStore {
         type === 'file' ? statSync(path.join(this.#folder, CONTENT, name), { throwIfNoEntry: false }) : undefined;
       return stat === undefined ? [] : [{ digest: name.replaceAll('/', ''), size: stat.size, stored: stat.mtimeMs }];
     });
+  }
+
+  /** Bytes of a blob; none if it is not there. */
+  size(digest: Digest): number {
+    return statSync(this.#path(digest), { throwIfNoEntry: false })?.size ?? 0;
   }
 
   remove(digest: Digest): void {

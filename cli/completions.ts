@@ -28,9 +28,12 @@ export async function candidates(
   const before = words.slice(0, -1);
   const last = words.at(-1) ?? '';
   if (['-a', '--arch'].includes(before.at(-1) ?? '')) return names.archs;
-  const command = root.commands.find((each) => each.name() === before[0]);
+  const outer = root.commands.find((each) => each.name() === before[0]);
+  const command = outer?.commands.find((each) => each.name() === before[1]) ?? outer;
+  if (before.includes('--for')) return names.services();
   if (command === undefined) return root.commands.map((each) => each.name()).filter((name) => name !== 'complete');
   if (last.startsWith('-')) return command.options.flatMap(({ long }) => long ?? []);
+  if (command.commands.length > 0) return command.commands.map((each) => each.name());
   const [argument] = command.registeredArguments;
   if (argument?.name() === 'service') return command.name() === 'init' ? [] : names.services();
   if (command.name() === 'stop') return names.vms();

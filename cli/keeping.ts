@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { EXIT_CODES } from '../model/problem.ts';
-import { checkedBy } from './arguments.ts';
+import { ARCH_HELP, checkedBy } from './arguments.ts';
 import type { Context } from './context.ts';
 
 /** The commands that look after projects, pins, the cache and this host. */
@@ -34,14 +34,35 @@ export function addKeeping(root: Command, context: Context): void {
       print((await import('./tables.ts')).moveList(moves));
     });
 
-  root
+  const cache = root
     .command('cache')
-    .description('say how large the cache is and may be')
+    .description('say how large the cache is and may be, and what it has spared; or move some of it')
     .option('--json', 'print JSON')
     .action(async (options: { json?: boolean }) => {
       const { cacheReport } = await import('../commands/cache.ts');
       const report = await cacheReport(caller);
       print(options.json ? JSON.stringify(report, undefined, 2) : (await import('./tables.ts')).cacheText(report));
+    });
+  cache
+    .command('export')
+    .description('write what services are made of to one file, for the cache of a CI; builds what is missing')
+    .argument('<file>', 'the file to write: a tar archive')
+    .requiredOption('--for <service...>', 'names of services')
+    .option('-a, --arch <arch>', `${ARCH_HELP}; or all`)
+    .option('--downloads', 'take what was fetched too; what was made of it is taken in any case')
+    .action(async (file: string, options: { for: string[]; arch?: string; downloads?: boolean }) => {
+      const { exportCache } = await import('../commands/transfer.ts');
+      const { for: services, ...rest } = options;
+      const written = await exportCache(caller, file, { ...rest, services });
+      print(`wrote ${file}: ${(await import('./tables.ts')).transferText(written)}`);
+    });
+  cache
+    .command('import')
+    .description('take in what `smol cache export` wrote; every byte is verified, but whoever wrote it is trusted')
+    .argument('<file>', 'the file')
+    .action(async (file: string) => {
+      const { importCache } = await import('../commands/transfer.ts');
+      print(`took in ${(await import('./tables.ts')).transferText(await importCache(caller, file))}`);
     });
 
   root

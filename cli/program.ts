@@ -37,7 +37,7 @@ export function program(context: Context): Command {
   addKeeping(root, context);
   addCompleting(root, context);
 
-  for (const command of [root, ...root.commands]) {
+  for (const command of [root, ...root.commands.flatMap((each) => [each, ...each.commands])]) {
     command.exitOverride((error) => {
       // Help that was asked for, or that is the answer to no command at all.
       if (error.exitCode === 0 || error.code === 'commander.help') throw error;
@@ -57,6 +57,8 @@ function hint(code: string, message: string, root: Command, command: Command): s
         ? command.options.flatMap((option) => option.long ?? [])
         : [];
   const guess = nearest(word, known);
-  const help = `see \`smol ${command === root ? '' : `${command.name()} `}--help\``;
+  const words: string[] = [];
+  for (let at: Command | null = command; at !== null; at = at.parent) words.unshift(at.name());
+  const help = `see \`${words.join(' ')} --help\``;
   return guess === undefined ? help : `did you mean ${guess}? Or ${help}`;
 }

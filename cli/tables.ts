@@ -3,6 +3,7 @@ import type { CacheReport } from '../commands/cache.ts';
 import type { Finding } from '../commands/doctor.ts';
 import type { ListedService } from '../commands/list.ts';
 import type { TraceReport } from '../commands/trace.ts';
+import type { Transfer } from '../commands/transfer.ts';
 import type { Move } from '../commands/update.ts';
 import { bytes, count, duration } from '../model/words.ts';
 import type { VmRecord } from '../vm/registry.ts';
@@ -51,11 +52,17 @@ export function moveList(moves: readonly Move[]): string {
     .join('\n');
 }
 
-export function cacheText({ folder, blobs, bytes: size, kept, limit }: CacheReport): string {
+export function cacheText({ folder, blobs, bytes: size, kept, limit, projects, hits }: CacheReport): string {
   return [
     `${folder}: ${bytes(size)} in ${count(blobs, 'blob')}, of at most ${bytes(limit)}`,
     `${bytes(kept)} of it stay: images in place were made of them, or they were used within the hour`,
+    ...projects.map((project) => `${bytes(project.bytes).padStart(10)}  for ${project.folder}`),
+    `found done in it so far: ${count(hits.steps, 'step')}, which had taken ${duration(hits.ms)}`,
   ].join('\n');
+}
+
+export function transferText({ steps, blobs, size }: Transfer): string {
+  return `${count(steps, 'record')} and ${count(blobs, 'blob')}, ${bytes(size)}`;
 }
 
 export function collectionText({ freed, evicted, bytes: size }: Collection): string {

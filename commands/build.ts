@@ -88,8 +88,10 @@ export async function buildTargets(
     return built;
   } finally {
     await engine.settle();
-    const ran = engine.done.filter((step) => step.ran).length;
-    const cached = engine.done.length - ran;
+    const hits = engine.done.filter((step) => !step.ran);
+    const ran = engine.done.length - hits.length;
+    const cached = hits.length;
+    session.tally.add({ steps: cached, ms: hits.reduce((sum, { ms }) => sum + ms, 0) });
     session.history.note(engine.done, engine.failed);
     if (ran > 0) collectSometimes(session);
     emit({ type: 'build-finished', ok, ran, cached, ms: performance.now() - started });

@@ -1,9 +1,10 @@
 import { statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { type Collection, collect, type Usage, usage } from '../cache/collect.ts';
+import { bytesOf, type Collection, collect, type Usage, usage } from '../cache/collect.ts';
 import { Projects } from '../cache/projects.ts';
 import { Records } from '../cache/records.ts';
 import { Store } from '../cache/store.ts';
+import { type Hits, Tally } from '../cache/tally.ts';
 import { History } from '../engine/history.ts';
 import { cacheRoot } from '../host/paths.ts';
 import { Project } from '../manifest/project.ts';
@@ -17,13 +18,22 @@ const EVERY_MS = 10 * 60 * 1000;
 export interface CacheReport extends Usage {
   readonly folder: string;
   readonly limit: number;
+  /** What the last builds of each project keep, in bytes: it is not evicted. */
+  readonly projects: readonly { readonly folder: string; readonly bytes: number }[];
+  readonly hits: Hits;
 }
 
-/** Where the cache is, how large it is and may be. */
+/** Where the cache is, how large it is and may be, whom it keeps what for, and what it has spared. */
 export async function cacheReport({ folder }: Pick<Caller, 'folder'>): Promise<CacheReport> {
   const root = cacheRoot();
-  const found = usage(new Store(root), new Records(root), keysInPlace(root), Date.now());
-  return { folder: root, limit: limitOf(await Project.find(folder)), ...found };
+  const [store, records] = [new Store(root), new Records(root)];
+  const found = usage(store, records, keysInPlace(root), Date.now());
+  const projects = [...keysOfProjects(root)].map(([at, keys]) => ({
+    folder: at,
+    bytes: bytesOf(store, records, keys),
+  }));
+  const limit = limitOf(await Project.find(folder));
+  return { folder: root, limit, projects, hits: new Tally(root).total(), ...found };
 }
 
 /** Brings the cache below its limit, or below another one given as `5G`. */
@@ -53,6 +63,10 @@ function limitOf({ config }: Project): number {
 
 /** The keys of the last builds of all projects that use the cache. */
 function keysInPlace(root: string): Set<Digest> {
-  const files = new Projects(root).list().map((folder) => path.join(folder, '.smol', 'history.json'));
-  return new Set(files.flatMap((file) => new History(file).keys()));
+  return new Set([...keysOfProjects(root).values()].flat());
+}
+
+function keysOfProjects(root: string): Map<string, Digest[]> {
+  const keys = (project: string) => new History(path.join(project, '.smol', 'history.json')).keys();
+  return new Map(new Projects(root).list().map((project) => [project, keys(project)]));
 }

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { Projects } from '../cache/projects.ts';
 import { Records } from '../cache/records.ts';
 import { Store } from '../cache/store.ts';
+import { Tally } from '../cache/tally.ts';
 import { Engine, type EngineOptions, type Workshop } from '../engine/engine.ts';
 import { History } from '../engine/history.ts';
 import { Publications } from '../engine/publications.ts';
@@ -34,6 +35,7 @@ export interface Session {
   /** The digest of a program that is on this host already. */
   knownTool(program: string): Promise<string | undefined>;
   readonly history: History;
+  readonly tally: Tally;
   engine(options: EngineOptions): Engine;
   /** To be told of everything, so that a trace of it can be left. */
   readonly emit: Emit;
@@ -95,6 +97,7 @@ export async function openSession(
     project,
     surroundings,
     workshop,
+    tally: new Tally(cache),
     history: new History(path.join(project.state, 'history.json')),
     knownTool,
     engine: (options) => new Engine(workshop, options),

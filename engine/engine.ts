@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { KeyRecord, Records } from '../cache/records.ts';
 import { makeDirectory } from '../host/files.ts';
 import { withLock } from '../host/lock.ts';
-import type { Artifact, Digest } from '../model/artifact.ts';
+import { type Artifact, blobsOf, type Digest } from '../model/artifact.ts';
 import type { Emit } from '../model/event.ts';
 import { unreliableCache } from '../model/problems.ts';
 import { type BlobStore, CorruptBlob, type Pool, type Step, type StepContext } from '../model/step.ts';
@@ -43,6 +43,15 @@ export interface Outcome {
   readonly cached: boolean;
 }
 
+/** A step that is over. */
+export interface Done {
+  readonly name: string;
+  readonly key: Digest;
+  readonly ran: boolean;
+  /** How long it took when it was run: milliseconds. */
+  readonly ms: number;
+}
+
 /** How often one blob may turn out to be damaged before the disk itself is the suspect. */
 const HEALINGS = 3;
 
@@ -63,7 +72,7 @@ export class Engine {
   readonly #provided = new Map<string, Promise<Artifact>>();
   readonly #healed = new Map<Digest, number>();
   /** The steps that are over, in the order in which they ended. */
-  readonly done: { readonly name: string; readonly key: Digest; readonly ran: boolean }[] = [];
+  readonly done: Done[] = [];
   /** The steps that failed, with their keys if they had come so far. */
   readonly failed: { readonly name: string; readonly key: Digest | undefined }[] = [];
 
@@ -122,7 +131,7 @@ export class Engine {
       const cached = record !== undefined;
       for (const line of record?.log ?? []) this.#workshop.emit({ type: 'step-log', step: step.name, line });
       const artifact = cached ? record.output : await this.#run(made);
-      this.done.push({ name: step.name, key, ran: !cached });
+      this.done.push({ name: step.name, key, ran: !cached, ms: record?.ms ?? performance.now() - started });
       this.#workshop.emit({
         type: 'step-finished',
         step: step.name,
@@ -229,9 +238,7 @@ export class Engine {
   }
 
   #isStored(artifact: Artifact): boolean {
-    const { store } = this.#workshop;
-    if (artifact.kind === 'publication') return true;
-    return store.has(artifact.digest) && (artifact.kind === 'blob' || artifact.blobs.every((blob) => store.has(blob)));
+    return blobsOf(artifact).every((blob) => this.#workshop.store.has(blob));
   }
 
   /** Does work in a slot of a pool, with a scratch directory. The slot is taken when nothing is left to wait for. */

@@ -10,8 +10,13 @@ export function writeChecked(file: string, value: object, indent?: number): void
 
 /** The object that was written, or undefined if the file is not there, is damaged, or was not written so. */
 export function readChecked<T extends object>(file: string): T | undefined {
+  return parseChecked<T>(readIfThere(file) ?? '{}');
+}
+
+/** The same of the text of such a file. */
+export function parseChecked<T extends object>(text: string): T | undefined {
   try {
-    const { sum, ...value } = JSON.parse(readIfThere(file) ?? '{}') as T & { sum?: string };
+    const { sum, ...value } = JSON.parse(text) as T & { sum?: string };
     return sha256(JSON.stringify(value)) === sum ? (value as unknown as T) : undefined;
   } catch {
     return undefined;

@@ -88,6 +88,13 @@ export async function* pieces(file: string, signal?: AbortSignal): AsyncGenerato
   }
 }
 
+/** All chunks as one. */
+export async function whole(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  return Buffer.concat(parts);
+}
+
 /** What tells that a file is still the one that it was, without reading it. */
 export function signature(file: string): string | undefined {
   try {

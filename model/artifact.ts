@@ -32,6 +32,12 @@ export interface Publication {
 
 export type Artifact = Blob | TreeArtifact | Publication;
 
+/** The blobs of the store that an artifact needs. */
+export function blobsOf(artifact: Artifact): Digest[] {
+  if (artifact.kind === 'publication') return [];
+  return artifact.kind === 'blob' ? [artifact.digest] : [artifact.digest, ...artifact.blobs];
+}
+
 /** Where the contents of a file lie: `size` bytes from `offset` of the blob. `digest` is that of these bytes alone. */
 export interface Slice {
   readonly blob: Digest;

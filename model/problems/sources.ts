@@ -113,6 +113,14 @@ export const missingFile = (source: string, file: string) =>
 export const noSuchFile = (file: string) =>
   new Problem({ code: 'no-such-file', kind: 'step', message: `there is no file ${file}` });
 
+export const brokenExport = (file: string, detail: string) =>
+  new Problem({
+    code: 'broken-export',
+    kind: 'integrity',
+    message: `${file} cannot be imported: ${detail}`,
+    fix: 'what came before that is in the cache and was verified; write the export again, or build without it',
+  });
+
 export const inputChanged = (folder: string) =>
   new Problem({
     code: 'input-changed',

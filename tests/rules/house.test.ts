@@ -21,7 +21,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   zx: 'host/process.ts',
   got: 'host/http.ts',
   'proxy-agent': 'host/http.ts',
-  'tar-stream': 'formats/tar.ts',
+  'tar-stream': 'formats/tar',
   cacache: 'cache/',
   yaml: 'manifest/',
   ajv: 'manifest/validate.ts',

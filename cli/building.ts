@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { writeAtomically } from '../host/files.ts';
+import { usage } from '../model/problems.ts';
 import { ARCH_HELP, checkedBy } from './arguments.ts';
 import type { Context } from './context.ts';
 
@@ -11,6 +12,7 @@ interface BuildFlags {
   jobs?: string;
   dryRun?: boolean;
   watch?: boolean;
+  verify?: boolean;
   json?: boolean;
 }
 
@@ -40,6 +42,7 @@ export function addBuilding(root: Command, context: Context): void {
     .option('--no-frozen', 'pin what is new, in CI too')
     .option('--offline', 'take nothing from the network')
     .option('-w, --watch', 'build again whenever something that it is made of was saved')
+    .option('--verify', 'run every step again elsewhere, and compare what comes out byte for byte')
     .option('--dry-run', 'only say what would be done')
     .option('--json', 'print events as JSON, one a line')
     .action(async (services: string[], options: BuildFlags) => {
@@ -51,7 +54,9 @@ export function addBuilding(root: Command, context: Context): void {
       }
       context.tellAs(options);
       const wanted = { ...options, services, jobs: options.jobs === undefined ? undefined : Number(options.jobs) };
+      if (options.watch && options.verify) throw usage('--watch and --verify do not go together', 'give one of them');
       if (options.watch) await (await import('../commands/watch.ts')).watchBuild(caller, wanted);
+      else if (options.verify) await (await import('../commands/verify.ts')).verify(caller, wanted);
       else await (await import('../commands/build.ts')).build(caller, wanted);
     });
 

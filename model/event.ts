@@ -33,6 +33,7 @@ export type Event =
   | { type: 'pinned'; source: string; sha256: string; size: number }
   | { type: 'image'; target: string; file: string; size: number; digest: string; cached: boolean }
   | { type: 'build-finished'; ok: boolean; ran: number; cached: number; ms: number }
+  | { type: 'verified'; steps: number; ms: number }
   | { type: 'watching' }
   | { type: 'rebuilt'; targets: string[]; changed: string[]; ran: number; ms: number }
   | { type: 'installing'; packages: string[] }

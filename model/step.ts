@@ -17,6 +17,8 @@ export interface Task {
   /** The programs of the host that `run` uses; their digests are part of the key. */
   tools?(step: Step): readonly string[];
   run(context: StepContext): Promise<Artifact>;
+  /** What a byte of a file that `run` made belongs to, in words: for who asks where two of them differ. */
+  locate?(context: Pick<StepContext, 'store' | 'options' | 'inputs'>, position: number): Promise<string>;
 }
 
 /** Something outside the graph that a step reads: a URL, a directory. Only what it is identified as enters the key. */

@@ -27,6 +27,8 @@ export function sentence(event: Event, style: Style, cwd: string): string | unde
       return event.ok
         ? style.dim(`${count(event.ran, 'step')} run, ${event.cached} cached, ${duration(event.ms)}`)
         : undefined;
+    case 'verified':
+      return `${style.green('✓')} ${count(event.steps, 'step')} made the same again, in another directory and at another date ${style.dim(duration(event.ms))}`;
     case 'watching':
       return style.dim('watching what it is made of; ^C ends that');
     case 'rebuilt': {

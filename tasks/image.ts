@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
-import { layOut, smallestSize } from '../formats/ext2/layout.ts';
+import { layOut, ownerOf, smallestSize } from '../formats/ext2/layout.ts';
 import { writeExt2 } from '../formats/ext2/write.ts';
 import { PARTITION_START, partitionLength, writeGpt } from '../formats/gpt.ts';
 import { type BlockSink, shifted } from '../formats/sink.ts';
@@ -53,6 +53,14 @@ export const image: Task = {
     } catch (error) {
       throw asProblem(error, file);
     }
+  },
+  async locate({ store, options, inputs }, position) {
+    const { size } = options as unknown as Options;
+    const length = partitionLength(size);
+    if (position < PARTITION_START || position >= PARTITION_START + length) return 'the partition table';
+    const layout = layOut(await store.readTree(inputs.tree as TreeArtifact), length);
+    const owner = layout && ownerOf(layout, position - PARTITION_START);
+    return owner === undefined ? 'the tables of the file system' : `/${owner.path}`;
   },
 };
 

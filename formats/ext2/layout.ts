@@ -96,6 +96,13 @@ export function layOut(tree: Tree, size: number): Layout | undefined {
   return { geometry: geo, inodes, used: allocator.used() };
 }
 
+/** The entry whose contents a byte of the file system belongs to; undefined if it is of the tables, or of no file. */
+export function ownerOf({ geometry: { blockSize }, inodes }: Layout, position: number): Entry | undefined {
+  const block = Math.floor(position / blockSize);
+  const owns = ({ data, indirect }: Inode) => data.includes(block) || indirect.some((each) => each.block === block);
+  return inodes.find(owns)?.entry;
+}
+
 /** Blocks are given out in ascending order, so that an image is written from front to back. */
 class Allocator {
   readonly #geometry: Geometry;

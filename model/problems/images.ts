@@ -48,3 +48,12 @@ export const noSuchPin = (name: string, known: readonly string[]) =>
     message: `nothing named ${name} is pinned${didYouMean(name, known)}`,
     fix: 'smol.lock.yaml has the names; the name of a service means all that it needs',
   });
+
+export const notReproducible = (step: string, where: string | undefined, byte: number | undefined) =>
+  new Problem({
+    code: 'not-reproducible',
+    kind: 'step',
+    message: `${step} made something else when it was run again`,
+    detail: `they differ first in ${[byte === undefined ? undefined : `byte ${byte}`, where].filter((part) => part !== undefined).join(' of ')}`,
+    fix: 'something that it runs depends on the date, the directory, the locale or on chance',
+  });

@@ -6,6 +6,7 @@ import { Records } from '../../cache/records.ts';
 import { Store } from '../../cache/store.ts';
 import { Engine, type EngineOptions, type Workshop } from '../../engine/engine.ts';
 import { Publications } from '../../engine/publications.ts';
+import { type Made, mismatch } from '../../engine/reproduce.ts';
 import { urgencies } from '../../engine/urgency.ts';
 import type { Blob } from '../../model/artifact.ts';
 import type { Event } from '../../model/event.ts';
@@ -259,4 +260,34 @@ test('scratch directories are gone when the step is over, however it ended', asy
   await bench.engine().realise(bench.step('good'));
   await t.throwsAsync(bench.engine().realise(bench.step('bad')));
   t.deepEqual(readdirSync(path.join(bench.folder, 'scratch')), []);
+});
+
+test('where two runs of a step differ first', async (t) => {
+  const bench = new Bench(t, echo);
+  const step = bench.step('one');
+  const blob = async (text: string): Promise<Made> => {
+    const artifact = await bench.store.putBytes(Buffer.from(text));
+    return { artifact, store: bench.store, file: undefined, inputs: {} };
+  };
+  const look = async (a: string, b: string) => mismatch(step, await blob(a), await blob(b));
+  t.is(await look('same', 'same'), undefined);
+  t.deepEqual(await look('abcd', 'abXd'), { where: undefined, byte: 2 });
+  t.deepEqual(await look('abc', 'abcd'), { where: undefined, byte: 3 });
+  t.deepEqual(await look('', 'x'), { where: undefined, byte: 0 });
+
+  // Of files outside the store the task says what a byte belongs to; their pieces are of 1 MiB.
+  const file = (name: string, bytes: Buffer): Made => {
+    writeFileSync(path.join(bench.folder, name), bytes);
+    const artifact = { kind: 'publication', digest: 'the key', size: bytes.length, file: name } as const;
+    return { artifact, store: bench.store, file: path.join(bench.folder, name), inputs: {} };
+  };
+  const large = Buffer.alloc(3_000_000, 'x');
+  const other = Buffer.from(large);
+  other[2_500_000] = 0;
+  const image: Step = { ...step, task: { ...step.task, locate: async (_, position) => `the file at ${position}` } };
+  t.is(await mismatch(image, file('a', large), file('b', large)), undefined);
+  t.deepEqual(await mismatch(image, file('a', large), file('b', other)), {
+    where: 'the file at 2500000',
+    byte: 2_500_000,
+  });
 });

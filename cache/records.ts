@@ -45,8 +45,8 @@ export class Records {
   }
 
   /** A record as it is written. */
-  text(key: Digest): string {
-    return readIfThere(this.#path(key)) ?? '';
+  text(key: Digest): string | undefined {
+    return readIfThere(this.#path(key));
   }
 
   /** Takes in a record that `text` gave, here or elsewhere; false if it is damaged. */

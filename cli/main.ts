@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { asProblem } from '../host/files.ts';
 import { EXIT_CODES, problemsOf } from '../model/problem.ts';
 import { renderBug } from '../report/diagnostic.ts';
@@ -70,6 +69,7 @@ function isCommanderExit(error: unknown): error is { exitCode: number } {
   return String((error as NodeJS.ErrnoException)?.code).startsWith('commander.');
 }
 
-process.exitCode = await main(process.argv.slice(2));
-// Handles that libraries leave open must not keep a finished command alive.
-process.exit();
+void main(process.argv.slice(2)).then((code) => {
+  // Handles that libraries leave open must not keep a finished command alive.
+  process.exit(code);
+});

@@ -69,8 +69,7 @@ export async function buildTargets(
   await assertAllowed(steps, session, options);
   const started = performance.now();
   emit({ type: 'build-started', targets: targets.map(({ name }) => name), steps: steps.length });
-  const { records } = session.workshop;
-  const lastMs = ({ name }: Step) => records.read(session.history.get(name)?.key ?? '')?.ms;
+  const lastMs = ({ name }: Step) => session.history.get(name)?.ms;
   const engine = session.engine({ ...options, urgencies: () => urgencies(steps, lastMs) });
   let ok = false;
   try {

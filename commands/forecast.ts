@@ -52,7 +52,7 @@ export async function plan(caller: Caller, options: BuildOptions): Promise<Plan>
 }
 
 function plannedStep({ step, state, key }: Forecast, { workshop, history, surroundings }: Session): PlannedStep {
-  const record = workshop.records.read(key ?? '') ?? workshop.records.read(history.get(step.name)?.key ?? '');
+  const last = (key === undefined ? undefined : workshop.records.read(key)) ?? history.get(step.name);
   const pin =
     state !== 'cached' && step.source?.from !== undefined ? surroundings.pins.get(step.source.name) : undefined;
   return {
@@ -62,7 +62,7 @@ function plannedStep({ step, state, key }: Forecast, { workshop, history, surrou
     key,
     inputs: Object.values(step.inputs).map(({ name }) => name),
     ...(state !== 'cached' && { from: step.source?.from, download: pin?.size }),
-    last: record && { ms: record.ms, size: record.output.size },
+    last: last && { ms: last.ms, size: last.output.size },
   };
 }
 

@@ -73,6 +73,7 @@ export async function openSession(
   const workshop: Workshop = {
     store: new Store(cache),
     records: new Records(cache),
+    history: new History(path.join(project.state, 'history.json')),
     publications: new Publications(project.state),
     pools: { net: 4, cpu: availableParallelism(), disk: 2, vm: 1, ...pools, ...(jobs && { cpu: jobs, disk: jobs }) },
     scratch,
@@ -98,7 +99,7 @@ export async function openSession(
     surroundings,
     workshop,
     tally: new Tally(cache),
-    history: new History(path.join(project.state, 'history.json')),
+    history: workshop.history,
     knownTool,
     engine: (options) => new Engine(workshop, options),
     close: () => {

@@ -109,7 +109,10 @@ async function* membersOf(
     };
   };
   yield text(HEAD.name, HEAD.text);
-  for (const key of keys) yield text(`steps/${key}.json`, records.text(key));
+  for (const key of keys) {
+    const record = records.text(key);
+    if (record !== undefined) yield text(`steps/${key}.json`, record);
+  }
   for (const blob of blobs) {
     yield { name: `blobs/${blob}`, size: sizes.get(blob)!, content: pieces(await store.verifiedFile(blob)) };
   }

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { Records } from '../cache/records.ts';
 import { Store } from '../cache/store.ts';
 import { Engine } from '../engine/engine.ts';
+import { History } from '../engine/history.ts';
 import { Publications } from '../engine/publications.ts';
 import { type Made, mismatch } from '../engine/reproduce.ts';
 import { Scratch } from '../engine/scratch.ts';
@@ -67,7 +68,6 @@ async function again(
   { workshop }: Session,
 ): Promise<Map<string, Made>> {
   const store = new Store(folder);
-  const records = new Records(folder);
   const images = await makeDirectory(path.join(folder, 'images'));
   const moved = new Map<string, Step>();
   for (const step of steps) {
@@ -84,7 +84,8 @@ async function again(
   const quiet = new Engine({
     ...workshop,
     store,
-    records,
+    records: new Records(folder),
+    history: new History(path.join(folder, 'history.json')),
     publications: new Publications(folder),
     scratch: path.join(folder, 'scratch'),
     locks: path.join(folder, 'locks'),

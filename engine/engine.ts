@@ -1,11 +1,12 @@
 import path from 'node:path';
-import type { KeyRecord, Records } from '../cache/records.ts';
+import type { Records } from '../cache/records.ts';
 import { makeDirectory } from '../host/files.ts';
 import { withLock } from '../host/lock.ts';
 import { type Artifact, blobsOf, type Digest } from '../model/artifact.ts';
 import type { Emit } from '../model/event.ts';
 import { unreliableCache } from '../model/problems.ts';
 import { type BlobStore, CorruptBlob, type Pool, type Step, type StepContext } from '../model/step.ts';
+import type { Done, History, Result } from './history.ts';
 import { canonical, FORMAT } from './key.ts';
 import { type Keyed, keyed } from './keyed.ts';
 import type { Publications } from './publications.ts';
@@ -16,6 +17,7 @@ import { Slots } from './slots.ts';
 export interface Workshop {
   readonly store: BlobStore;
   readonly records: Records;
+  readonly history: History;
   readonly publications: Publications;
   /** How many steps may hold each pool at once. */
   readonly pools: Readonly<Record<Pool, number>>;
@@ -41,15 +43,6 @@ export interface Outcome {
   readonly artifact: Artifact;
   readonly key: Digest;
   readonly cached: boolean;
-}
-
-/** A step that is over. */
-export interface Done {
-  readonly name: string;
-  readonly key: Digest;
-  readonly ran: boolean;
-  /** How long it took when it was run: milliseconds. */
-  readonly ms: number;
 }
 
 /** How often one blob may turn out to be damaged before the disk itself is the suspect. */
@@ -127,11 +120,11 @@ export class Engine {
       const artifacts = Object.fromEntries(names.map((name, n) => [name, inputs[n]!.artifact]));
       const made = await this.#key(step, artifacts);
       key = made.key;
-      const record = this.#recordInPlace(made);
-      const cached = record !== undefined;
-      for (const line of record?.log ?? []) this.#workshop.emit({ type: 'step-log', step: step.name, line });
-      const artifact = cached ? record.output : await this.#run(made);
-      this.done.push({ name: step.name, key, ran: !cached, ms: record?.ms ?? performance.now() - started });
+      const known = this.#resultInPlace(made);
+      const cached = known !== undefined;
+      for (const line of known?.log ?? []) this.#workshop.emit({ type: 'step-log', step: step.name, line });
+      const { output: artifact, log, ms } = known ?? (await this.#run(made));
+      this.done.push({ name: step.name, key, ran: !cached, output: artifact, log, ms });
       this.#workshop.emit({
         type: 'step-finished',
         step: step.name,
@@ -155,11 +148,11 @@ export class Engine {
     }
   }
 
-  /** The record of a step's key, if what it made is also where it belongs. */
-  #recordInPlace({ step, key }: Keyed): KeyRecord | undefined {
-    const record = this.#workshop.records.read(key);
-    const isInPlace = step.publish === undefined || this.#workshop.publications.isInPlace(step.publish, key);
-    return isInPlace ? record : undefined;
+  /** What a step made when it had this key, if that is also where it belongs. */
+  #resultInPlace({ step, key }: Keyed): Result | undefined {
+    const { history, records, publications } = this.#workshop;
+    const isInPlace = step.publish === undefined || publications.isInPlace(step.publish, key);
+    return isInPlace ? (history.recall(step.name, key) ?? records.read(key)) : undefined;
   }
 
   async #key(step: Step, inputs: Readonly<Record<string, Artifact>>): Promise<Keyed> {
@@ -173,21 +166,21 @@ export class Engine {
   }
 
   /** Runs a step, unless another process is doing so: then waits for what it makes. */
-  async #run(keyed: Keyed): Promise<Artifact> {
+  async #run(keyed: Keyed): Promise<Result> {
     const { locks } = this.#workshop;
     await makeDirectory(locks);
     return withLock(
       path.join(locks, keyed.key),
       async () => {
-        const record = this.#recordInPlace(keyed);
-        return record !== undefined && this.#isStored(record.output) ? record.output : this.#make(keyed);
+        const known = this.#resultInPlace(keyed);
+        return known !== undefined && this.#isStored(known.output) ? known : this.#make(keyed);
       },
       this.#signal,
     );
   }
 
   /** Runs a step, makes its inputs again if the store has lost them, and records what came out. */
-  async #make(keyed: Keyed): Promise<Artifact> {
+  async #make(keyed: Keyed): Promise<Result> {
     const { step } = keyed;
     for (;;) {
       try {
@@ -204,7 +197,7 @@ export class Engine {
     }
   }
 
-  async #perform(keyed: Keyed, context: Context): Promise<Artifact> {
+  async #perform(keyed: Keyed, context: Context): Promise<Result> {
     const { step, key, inputs, identity, parts } = keyed;
     this.#workshop.emit({ type: 'step-started', step: step.name, kind: step.task.kind });
     const started = performance.now();
@@ -223,14 +216,15 @@ export class Engine {
       await this.#workshop.publications.publish(made, step.publish, key, output);
     }
     const ms = Math.round(performance.now() - started);
-    this.#workshop.records.write({ format: FORMAT, step: step.name, key, parts, output, log: context.lines, ms });
-    return output;
+    const result = { output, log: context.lines, ms };
+    this.#workshop.records.write({ format: FORMAT, step: step.name, key, parts, ...result });
+    return result;
   }
 
   async #ensure(step: Step): Promise<Artifact> {
     const { artifact, keyed } = await this.#evaluate(step);
     if (this.#isStored(artifact)) return artifact;
-    const again = await this.#run(keyed);
+    const { output: again } = await this.#run(keyed);
     if (again.digest !== artifact.digest)
       throw new Error(`${step.name} made something else than before of the same inputs`);
     if (!this.#isStored(again)) throw new CorruptBlob(again.digest, 'was removed as soon as it was made');

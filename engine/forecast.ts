@@ -20,7 +20,7 @@ export interface Forecast {
 /** What a build of these steps would do, in their order: inputs first. Nothing is fetched, run, installed or written. */
 export async function forecast(
   steps: readonly Step[],
-  workshop: Pick<Workshop, 'records' | 'publications'>,
+  workshop: Pick<Workshop, 'history' | 'records' | 'publications'>,
   knownTool: (program: string) => Promise<Digest | undefined>,
 ): Promise<Forecast[]> {
   const found = new Map<string, Forecast>();
@@ -31,7 +31,7 @@ export async function forecast(
 async function forecastOf(
   step: Step,
   before: ReadonlyMap<string, Forecast>,
-  { records, publications }: Pick<Workshop, 'records' | 'publications'>,
+  { history, records, publications }: Pick<Workshop, 'history' | 'records' | 'publications'>,
   knownTool: (program: string) => Promise<Digest | undefined>,
 ): Promise<Forecast> {
   const inputs: Record<string, Artifact> = {};
@@ -49,7 +49,7 @@ async function forecastOf(
     tools[program] = digest;
   }
   const { key } = keyed(step, inputs, identity, tools);
-  const record = records.read(key);
+  const record = history.recall(step.name, key) ?? records.read(key);
   if (record === undefined) return { step, state: 'run', key };
   const isInPlace = step.publish === undefined || publications.isInPlace(step.publish, key);
   return { step, state: isInPlace ? 'cached' : 'run', key, artifact: record.output };

@@ -6,6 +6,7 @@ import type { Config, Kernel, Release, Service } from '../model/manifest.ts';
 import type { Place, Problem } from '../model/problem.ts';
 import { noProject, unknownKernel, unknownRelease, unknownService } from '../model/problems.ts';
 import { type Manifest, readManifest } from './document.ts';
+import type { SchemaName } from './validate.ts';
 
 const CONFIG = 'smol.config.yaml';
 
@@ -26,6 +27,7 @@ export class Project {
   /** Where parsed manifests are remembered. */
   readonly memory: string;
   readonly #layers: readonly string[];
+  readonly #manifests = new Map<string, Promise<Manifest<object>>>();
 
   private constructor(root: string, config: Manifest<Config>, memory: string) {
     this.root = root;
@@ -60,9 +62,10 @@ export class Project {
   }
 
   async service(name: string): Promise<FoundService> {
-    const file = this.#services.has(name) ? this.find(`services/${name}/service.yaml`) : undefined;
+    // A name is no path: it must not lead elsewhere.
+    const file = /^[^/.][^/]*$/.test(name) ? this.find(`services/${name}/service.yaml`) : undefined;
     if (file === undefined) throw unknownService(name, this.services());
-    return { name, folder: path.dirname(file), manifest: await readManifest<Service>(file, 'service', this.memory) };
+    return { name, folder: path.dirname(file), manifest: await this.#read<Service>(file, 'service') };
   }
 
   release(name: string, where: Where): Promise<Manifest<Release>> {
@@ -82,10 +85,6 @@ export class Project {
     return this.#layers.map((layer) => path.join(layer, relative)).find((file) => existsSync(file));
   }
 
-  get #services(): Set<string> {
-    return new Set(this.services());
-  }
-
   async #catalogue<T extends object>(
     relative: string,
     schema: 'release' | 'kernel',
@@ -93,7 +92,14 @@ export class Project {
   ): Promise<Manifest<T>> {
     const file = this.find(relative);
     if (file === undefined) throw await unknown();
-    return readManifest<T>(file, schema, this.memory);
+    return this.#read<T>(file, schema);
+  }
+
+  /** A manifest, read once however many targets share it. */
+  #read<T extends object>(file: string, schema: SchemaName): Promise<Manifest<T>> {
+    const known = this.#manifests.get(file) ?? readManifest<object>(file, schema, this.memory);
+    this.#manifests.set(file, known);
+    return known as Promise<Manifest<T>>;
   }
 
   #names(kind: string, isOne: (folder: string, name: string) => boolean, ending: string): string[] {

@@ -1,19 +1,12 @@
 // Compiles smol to build/smol, and with `--tests` also the tests and benches. Types are checked by `npm run types`.
-import { readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const common = {
-  absWorkingDir: root,
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20.19',
-  logLevel: 'warning',
-};
+const out = path.join(root, 'build', 'smol');
+const common = { absWorkingDir: root, bundle: true, platform: 'node', target: 'node20.19', logLevel: 'warning' };
 
 /** What every start needs is bundled: loading it as packages costs more. The rest is loaded when it is used. */
 const BUNDLED = ['commander', 'leven', 'p-limit', 'yocto-queue'];
@@ -30,19 +23,22 @@ function external() {
   };
 }
 
-rmSync(path.join(root, 'build', 'smol'), { recursive: true, force: true });
-await build({
+rmSync(out, { recursive: true, force: true });
+// One CommonJS file starts 20 ms sooner than ES modules, and can be kept as V8 has compiled it: see entry.cjs. Code that
+// was compiled there has no import() of its own, so it is given the entry's.
+const { outputFiles } = await build({
   ...common,
+  format: 'cjs',
   entryPoints: ['cli/main.ts'],
-  outdir: 'build/smol',
-  entryNames: 'main',
-  chunkNames: 'chunks/[name]-[hash]',
+  write: false,
   plugins: [external()],
-  // commander is CommonJS and asks for Node's own modules by require().
-  banner: {
-    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-  },
+  define: { 'import.meta.url': '__url' },
+  banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href;" },
 });
+mkdirSync(out, { recursive: true });
+writeFileSync(path.join(out, 'program.js'), outputFiles[0].text.replaceAll('await import("', 'await __import("'));
+writeFileSync(path.join(out, 'package.json'), '{ "type": "commonjs" }\n');
+cpSync(path.join(root, 'scripts', 'entry.cjs'), path.join(out, 'main.js'));
 
 if (process.argv.includes('--tests')) {
   rmSync(path.join(root, 'build', 'tests'), { recursive: true, force: true });
@@ -54,6 +50,8 @@ if (process.argv.includes('--tests')) {
   );
   await build({
     ...common,
+    format: 'esm',
+    splitting: true,
     entryPoints: files,
     outbase: '.',
     outdir: 'build',

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { compressed, ETC, type Member, sha512, tarOf } from '../rig/archives.ts';
@@ -158,6 +158,7 @@ test('a set that changed since it was pinned, and smol update', async (t) => {
   serveSet(mirror, await etc([...ETC, { name: './etc/new', content: 'new' }]));
   // The cache still has what was pinned; another machine does not.
   t.is((await build()).code, 0);
+  rmSync(box.path('images/web-i386.img'));
   const cold = await build({ SMOL_CACHE: `${box.cache}-cold` });
   t.is(cold.code, 4);
   t.regex(

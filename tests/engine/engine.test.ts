@@ -5,6 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { Records } from '../../cache/records.ts';
 import { Store } from '../../cache/store.ts';
 import { Engine, type EngineOptions, type Workshop } from '../../engine/engine.ts';
+import { History } from '../../engine/history.ts';
 import { Publications } from '../../engine/publications.ts';
 import { type Made, mismatch } from '../../engine/reproduce.ts';
 import { urgencies } from '../../engine/urgency.ts';
@@ -35,6 +36,7 @@ class Bench {
     const workshop: Workshop = {
       store: this.store,
       records: new Records(this.folder),
+      history: new History(path.join(this.folder, 'history.json')),
       publications: new Publications(this.folder),
       pools: { net: 2, cpu: 2, disk: 1, vm: 1 },
       scratch: path.join(this.folder, 'scratch'),

@@ -46,7 +46,7 @@ export async function readManifest<T extends object>(
   };
 }
 
-export function schemaText(schema: SchemaName): string {
+function schemaText(schema: SchemaName): string {
   return readFileSync(path.join(packageRoot(), 'schema', `${schema}.schema.json`), 'utf8');
 }
 

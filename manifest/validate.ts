@@ -1,24 +1,17 @@
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import validators from 'smol:validators';
+import type { ErrorObject } from 'ajv';
 import type { Problem } from '../model/problem.ts';
 import { invalidValue, missingKey, unknownKey, wrongType } from '../model/problems.ts';
 import { either } from '../model/words.ts';
-import { type Path, schemaText } from './document.ts';
+import type { Path } from './document.ts';
 import type { Located } from './located.ts';
 
 /** The schemas in schema/, by the first part of their file names. */
-export type SchemaName = 'config' | 'service' | 'release' | 'kernel' | 'lock';
-
-const validators = new Map<SchemaName, ValidateFunction>();
+export type SchemaName = keyof typeof validators;
 
 /** Every mistake that a document has by its schema, in its order. Fills in the schema's defaults. */
 export function validate(schema: SchemaName, document: Located): Problem[] {
-  let check = validators.get(schema);
-  if (check === undefined) {
-    // verbose: errors bring the schema that they break, for the words of the message
-    const ajv = new Ajv({ allErrors: true, verbose: true, useDefaults: true, formats: { regex: isRegex } });
-    check = ajv.compile(JSON.parse(schemaText(schema)) as object);
-    validators.set(schema, check);
-  }
+  const check = validators[schema];
   check(document.value);
   return (check.errors ?? [])
     .flatMap((error) => explain(error, document))
@@ -99,15 +92,6 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   '^(https?:|file:|apt:)': 'a URL, file:<path> or apt:<package>:<arch>',
   '^[0-9a-f]{64}$': 'a SHA-256: 64 hex digits',
 };
-
-function isRegex(text: string): boolean {
-  try {
-    new RegExp(text, 'm');
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 function pathOf(pointer: string): Path {
   const parts = pointer.split('/').slice(1);

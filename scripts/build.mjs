@@ -3,13 +3,14 @@ import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { validators } from './validators.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const out = path.join(root, 'build', 'smol');
 const common = { absWorkingDir: root, bundle: true, platform: 'node', target: 'node20.19', logLevel: 'warning' };
 
 /** What every start needs is bundled: loading it as packages costs more. The rest is loaded when it is used. */
-const BUNDLED = ['commander', 'leven', 'p-limit', 'yocto-queue'];
+const BUNDLED = ['commander', 'leven', 'p-limit', 'yocto-queue', 'ajv/dist/runtime/ucs2length'];
 
 function external() {
   return {
@@ -31,7 +32,7 @@ const { outputFiles } = await build({
   format: 'cjs',
   entryPoints: ['cli/main.ts'],
   write: false,
-  plugins: [external()],
+  plugins: [validators(root), external()],
   define: { 'import.meta.url': '__url' },
   banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href;" },
 });
@@ -55,7 +56,7 @@ if (process.argv.includes('--tests')) {
     entryPoints: files,
     outbase: '.',
     outdir: 'build',
-    packages: 'external',
+    plugins: [validators(root), external()],
     sourcemap: 'inline',
   });
 }

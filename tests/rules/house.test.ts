@@ -24,7 +24,6 @@ const OWNERS: Readonly<Record<string, string>> = {
   'tar-stream': 'formats/tar',
   cacache: 'cache/',
   yaml: 'manifest/',
-  ajv: 'manifest/validate.ts',
   'p-limit': 'engine/slots.ts',
   chokidar: 'host/watch.ts',
   '@dagrejs/dagre': 'cli/drawing.ts',

@@ -38,11 +38,11 @@ export async function takeIn(
   chunks: AsyncIterable<Buffer>,
   { tap, accept }: IntakeChecks,
 ): Promise<{ digest: Digest; size: number } | undefined> {
-  const { put } = await import('cacache');
+  const { default: write } = await import('cacache/lib/content/write.js');
   const hash = createHash('sha256');
   let size = 0;
   let digest = '';
-  let target: ReturnType<typeof put.stream> | undefined;
+  let target: ReturnType<typeof write.stream> | undefined;
   const verdict = new Verdict();
   let wake: () => void = () => undefined;
   let failure: unknown;
@@ -55,7 +55,7 @@ export async function takeIn(
     for await (const chunk of chunks) {
       await tap?.(chunk);
       if (target === undefined) {
-        target = put.stream(folder, 'smol', { algorithms: ['sha256'], integrityEmitter: verdict } as object);
+        target = write.stream(folder, { algorithms: ['sha256'], integrityEmitter: verdict });
         target.on('error', done.reject);
         target.on('integrity', () => done.resolve());
         target.on('drain', () => wake());

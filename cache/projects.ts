@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { isMissing, readIfThere, sha256 } from '../host/files.ts';
+import { isMissing, readIfThere, sha256, writeAtomically } from '../host/files.ts';
 
 /** The projects that use a cache, each a small file with its folder: what their images need is not evicted. */
 export class Projects {
@@ -14,8 +14,7 @@ export class Projects {
   add(project: string): void {
     const file = path.join(this.#folder, sha256(project).slice(0, 16));
     if (existsSync(file)) return;
-    mkdirSync(this.#folder, { recursive: true });
-    writeFileSync(file, project);
+    writeAtomically(file, project);
   }
 
   /** The folders of those that still exist; the others are forgotten. */

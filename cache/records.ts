@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { rmSync, statSync, utimesSync } from 'node:fs';
 import path from 'node:path';
 import { parseChecked, readChecked, writeChecked } from '../host/checked.ts';
 import { readIfThere, walk } from '../host/files.ts';
@@ -63,9 +63,7 @@ export class Records {
   }
 
   write(record: KeyRecord): void {
-    const file = this.#path(record.key);
-    mkdirSync(path.dirname(file), { recursive: true });
-    writeChecked(file, record, 2);
+    writeChecked(this.#path(record.key), record, 2);
   }
 
   remove(key: Digest): void {

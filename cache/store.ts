@@ -2,7 +2,7 @@ import { createHash, hash as hashOf } from 'node:crypto';
 import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseTree, serialiseTree } from '../formats/tree.ts';
-import { asProblem, makeDirectory, pieces, sha256, signature, walk, whole } from '../host/files.ts';
+import { asProblem, pieces, sha256, signature, walk, whole } from '../host/files.ts';
 import type { Blob, Digest, Entry, FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
 import { type BlobStore, CorruptBlob, type IntakeChecks } from '../model/step.ts';
 import { takeIn } from './intake.ts';
@@ -34,10 +34,9 @@ export class Store implements BlobStore {
   async putBytes(bytes: Uint8Array): Promise<Blob> {
     const digest = sha256(bytes);
     if (!this.has(digest)) {
-      const { put } = await import('cacache');
-      await makeDirectory(this.#folder);
+      const { default: write } = await import('cacache/lib/content/write.js');
       try {
-        await put(this.#folder, digest, Buffer.from(bytes), { algorithms: ['sha256'] });
+        await write(this.#folder, Buffer.from(bytes), { algorithms: ['sha256'] });
       } catch (error) {
         throw asProblem(error, this.#folder);
       }
@@ -46,7 +45,6 @@ export class Store implements BlobStore {
   }
 
   async putChunks(chunks: AsyncIterable<Buffer>, checks: IntakeChecks = {}): Promise<Blob> {
-    await makeDirectory(this.#folder);
     try {
       const taken = await takeIn(this.#folder, chunks, checks);
       return taken === undefined ? await this.putBytes(new Uint8Array()) : { kind: 'blob', ...taken };

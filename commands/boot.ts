@@ -1,6 +1,7 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { makeDirectory } from '../host/files.ts';
 import { cacheRoot } from '../host/paths.ts';
 import { whyNotFree } from '../host/ports.ts';
 import * as problems from '../model/problems.ts';
@@ -122,7 +123,7 @@ async function describe(
       text: `no hardware acceleration (${reason}): QEMU emulates the processor, which is slower`,
     });
   }
-  mkdirSync(folder, { recursive: true });
+  makeDirectory(folder);
   const consoleLog = path.join(folder, 'console.log');
   rmSync(consoleLog, { force: true });
   const { store } = session.workshop;

@@ -1,4 +1,5 @@
-import { mkdirSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
+import { makeDirectory } from '../host/files.ts';
 import { cacheRoot } from '../host/paths.ts';
 import { attempt, which } from '../host/process.ts';
 import { install, installCommand, missing } from '../host/programs.ts';
@@ -79,8 +80,7 @@ function tool(program: string, use: string): Finding {
 }
 
 function room(): Finding {
-  const folder = cacheRoot();
-  mkdirSync(folder, { recursive: true });
+  const folder = makeDirectory(cacheRoot());
   const { bavail, bsize } = statfsSync(folder);
   const free = bavail * bsize;
   const isTight = free < ROOM_NEEDED;

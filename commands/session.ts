@@ -58,8 +58,8 @@ export async function openSession(
   const emit = recorder.around(tell);
   const project = await Project.find(folder);
   const cache = cacheRoot();
-  await makeDirectory(cache);
-  await makeDirectory(project.state);
+  makeDirectory(cache);
+  makeDirectory(project.state);
   const scratch = path.join(cache, 'scratch');
   await sweepScratch(scratch);
   await sweepScratch(path.join(project.root, 'images'));

@@ -57,7 +57,7 @@ export async function exportCache(caller: Caller, file: string, options: ExportO
 
 /** Adds what an export holds to the cache. Each blob and record is verified; throws `broken-export` at the first bad one. */
 export async function importCache({ signal }: Pick<Caller, 'signal'>, file: string): Promise<Transfer> {
-  const root = await makeDirectory(cacheRoot());
+  const root = makeDirectory(cacheRoot());
   const [store, records] = [new Store(root), new Records(root)];
   let [steps, blobs, size] = [0, 0, 0];
   let isFirst = true;

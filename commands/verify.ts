@@ -68,7 +68,7 @@ async function again(
   { workshop }: Session,
 ): Promise<Map<string, Made>> {
   const store = new Store(folder);
-  const images = await makeDirectory(path.join(folder, 'images'));
+  const images = makeDirectory(path.join(folder, 'images'));
   const moved = new Map<string, Step>();
   for (const step of steps) {
     const inputs = Object.fromEntries(

@@ -23,7 +23,7 @@ export interface Round {
  */
 export async function* rounds(caller: Caller, options: WatchOptions): AsyncGenerator<Round> {
   const { signal } = caller;
-  await using watcher = new Watcher();
+  using watcher = new Watcher();
   let changed: readonly string[] = [];
   for (let isFirst = true; ; isFirst = false) {
     const started = performance.now();
@@ -35,9 +35,9 @@ export async function* rounds(caller: Caller, options: WatchOptions): AsyncGener
     try {
       const session = await openSession({ ...caller, emit }, options);
       try {
-        await watcher.look(ofProject(session));
+        watcher.look(ofProject(session));
         const targets = await planTargets(session, options);
-        await watcher.look([...ofProject(session), ...ofTargets(targets, session)]);
+        watcher.look([...ofProject(session), ...ofTargets(targets, session)]);
         const built = await buildTargets(session, targets, options);
         const ms = performance.now() - started;
         const from = changed.map((file) => path.relative(session.project.root, file));
@@ -51,7 +51,7 @@ export async function* rounds(caller: Caller, options: WatchOptions): AsyncGener
       const isHopeless = problems.length === 0 || (isFirst && problems.some(({ parts }) => parts.kind === 'usage'));
       if (isHopeless || signal.aborted) throw error;
       // An input that was saved while it was read is about to be read again.
-      const isStale = watcher.hasNews && problems.every(({ code }) => code === 'input-changed');
+      const isStale = watcher.hasNews() && problems.every(({ code }) => code === 'input-changed');
       if (!isStale) for (const problem of problems) caller.emit({ type: 'problem', problem });
     }
     if (isFirst) caller.emit({ type: 'watching' });

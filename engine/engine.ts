@@ -1,6 +1,5 @@
 import path from 'node:path';
 import type { Records } from '../cache/records.ts';
-import { makeDirectory } from '../host/files.ts';
 import { withLock } from '../host/lock.ts';
 import { type Artifact, blobsOf, type Digest } from '../model/artifact.ts';
 import type { Emit } from '../model/event.ts';
@@ -168,7 +167,6 @@ export class Engine {
   /** Runs a step, unless another process is doing so: then waits for what it makes. */
   async #run(keyed: Keyed): Promise<Result> {
     const { locks } = this.#workshop;
-    await makeDirectory(locks);
     return withLock(
       path.join(locks, keyed.key),
       async () => {

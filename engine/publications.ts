@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { readChecked, writeChecked } from '../host/checked.ts';
@@ -23,7 +22,6 @@ export class Publications {
   /** Puts what a step made where it belongs, in place of what was there. */
   async publish(made: string, file: string, key: Digest, artifact: Publication): Promise<void> {
     try {
-      mkdirSync(this.#state, { recursive: true });
       await rename(made, file);
     } catch (error) {
       throw asProblem(error, file);

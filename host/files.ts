@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import {
   closeSync,
   fsyncSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -10,20 +11,23 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { diskFull, noAccess } from '../model/problems.ts';
 
 /** Files of the host, written so that nobody ever sees half of one. */
 
-/** Writes a file whole or not at all: to a temporary file, flushed to the disk, renamed. The directory must exist. */
-export function writeAtomically(file: string, content: string | Uint8Array): void {
+/**
+ * Writes a file whole or not at all: to a temporary file, then renamed. Makes its directory where there is none. `durable`
+ * files survive even a power cut whole; others may then be torn, and must be such that their reader notices it.
+ */
+export function writeAtomically(file: string, content: string | Uint8Array, { durable = false } = {}): void {
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    const handle = openSync(temporary, 'wx');
+    const handle = withDirectory(file, () => openSync(temporary, 'wx'));
     try {
       writeFileSync(handle, content);
-      fsyncSync(handle);
+      if (durable) fsyncSync(handle);
     } finally {
       closeSync(handle);
     }
@@ -50,12 +54,25 @@ export function isMissing(error: unknown): boolean {
 }
 
 /** Makes a directory and those above it. Throws `no-access` or `disk-full`. */
-export async function makeDirectory(folder: string): Promise<string> {
+export function makeDirectory(folder: string): string {
   try {
-    await mkdir(folder, { recursive: true });
-    return folder;
+    // Not node's `recursive`, which never ends where nothing can be made: below /proc.
+    withDirectory(folder, () => mkdirSync(folder));
   } catch (error) {
-    throw asProblem(error, folder);
+    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw asProblem(error, folder);
+  }
+  return folder;
+}
+
+/** Does what makes a file; where there is no directory for it, makes that and does it again. */
+export function withDirectory<T>(file: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    const folder = path.dirname(file);
+    if (!isMissing(error) || folder === file) throw error;
+    makeDirectory(folder);
+    return make();
   }
 }
 
@@ -63,7 +80,7 @@ export async function makeDirectory(folder: string): Promise<string> {
 export function asProblem(error: unknown, where: string): unknown {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === 'ENOSPC' || code === 'EDQUOT' || message?.includes('ENOSPC')) return diskFull(where);
-  if (['EACCES', 'EROFS', 'EPERM', 'ENOTDIR', 'EEXIST'].includes(code ?? '')) return noAccess(where, message);
+  if (['EACCES', 'EROFS', 'EPERM', 'ENOTDIR', 'EEXIST', 'ENOENT'].includes(code ?? '')) return noAccess(where, message);
   return error;
 }
 

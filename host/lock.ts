@@ -1,6 +1,6 @@
 import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { asProblem, readIfThere } from './files.ts';
+import { asProblem, readIfThere, withDirectory } from './files.ts';
 
 /** Locks between processes of one host: a file that exists, with the pid of who made it. */
 
@@ -33,7 +33,7 @@ const STALE_MS = 10_000;
 
 function take(file: string): boolean {
   try {
-    writeFileSync(file, String(process.pid), { flag: 'wx' });
+    withDirectory(file, () => writeFileSync(file, String(process.pid), { flag: 'wx' }));
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw asProblem(error, file);

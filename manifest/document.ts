@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { readChecked, writeChecked } from '../host/checked.ts';
 import { readIfThere, sha256 } from '../host/files.ts';
@@ -33,7 +33,6 @@ export async function readManifest<T extends object>(
   let value = readChecked<T>(remembered);
   if (value === undefined) {
     value = await parse<T>(file, text, schema);
-    mkdirSync(memory, { recursive: true });
     writeChecked(remembered, value);
   }
   return {

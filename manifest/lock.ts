@@ -48,7 +48,7 @@ export class Pins {
       );
       const { stringify } = await import('yaml');
       const lock: Lock = { version: 1, pins: this.#pins };
-      writeAtomically(this.#file, `${HEADER}${stringify(lock, { lineWidth: 0 })}`);
+      writeAtomically(this.#file, `${HEADER}${stringify(lock, { lineWidth: 0 })}`, { durable: true });
     });
   }
 }

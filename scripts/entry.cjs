@@ -1,23 +1,34 @@
 #!/usr/bin/env node
 // The command: smol's code, with what V8 made of it at an earlier start. Compiling anew would be half of a build that has
-// nothing to do. It lies in smol's cache, since a package may belong to root.
-const { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } = require('node:fs');
+// nothing to do. It lies in smol's cache, since a package may belong to root; after its digest, since V8 would run whatever
+// became of it.
+const { createHash } = require('node:crypto');
+const { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const vm = require('node:vm');
 
 const file = path.join(__dirname, 'program.js');
-const code = readFileSync(file, 'utf8');
+const code = readFileSync(file);
 const base = process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache');
 const folder = path.join(process.env.SMOL_CACHE || path.join(base, 'smol'), 'code');
-const compiled = path.join(folder, `${process.version}-${process.arch}-${statSync(file).mtimeMs}-${code.length}`);
+const digestOf = (data) => createHash('sha256').update(data).digest();
+const compiled = path.join(folder, `${process.version}-${process.arch}-${digestOf(code).toString('hex')}`);
 
-let cachedData;
-try {
-  cachedData = readFileSync(compiled);
-} catch {
-  // the first start
+/** What was compiled at an earlier start, if there was one and not a bit of it has changed. */
+function known() {
+  try {
+    const kept = readFileSync(compiled);
+    const data = kept.subarray(DIGEST);
+    return digestOf(data).equals(kept.subarray(0, DIGEST)) ? data : undefined;
+  } catch {
+    return undefined;
+  }
 }
+
+const DIGEST = 32;
+const WEEK_MS = 7 * 24 * 3600 * 1000;
+const cachedData = known();
 const script = new vm.Script(`(function (exports, require, module, __filename, __dirname, __import) {${code}\n})`, {
   filename: file,
   cachedData,
@@ -31,8 +42,12 @@ if (cachedData === undefined || script.cachedDataRejected) {
       // there is one, or there can be none
     }
     try {
-      writeFileSync(`${compiled}.${process.pid}`, script.createCachedData());
+      const data = script.createCachedData();
+      writeFileSync(`${compiled}.${process.pid}`, Buffer.concat([digestOf(data), data]));
       renameSync(`${compiled}.${process.pid}`, compiled);
+      for (const name of readdirSync(folder).map((each) => path.join(folder, each))) {
+        if (Date.now() - statSync(name).mtimeMs > WEEK_MS) rmSync(name);
+      }
     } catch {
       // a cache that cannot be written only costs time
     }

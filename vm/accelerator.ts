@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { readChecked, writeChecked } from '../host/checked.ts';
@@ -30,7 +30,6 @@ export async function chooseAccelerator(arch: Arch, memory: string): Promise<Cho
   const file = path.join(memory, 'accelerators.json');
   const known = readChecked<Record<string, string>>(file) ?? {};
   known[id] ??= await probe(arch, native);
-  mkdirSync(memory, { recursive: true });
   writeChecked(file, known, 2);
   return known[id] === 'works' ? { accelerator: native } : { accelerator: 'tcg', reason: known[id]! };
 }

@@ -1,12 +1,12 @@
 import { EventEmitter } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { qcow2Overlay } from '../formats/qcow2.ts';
-import { asProblem } from '../host/files.ts';
+import { asProblem, makeDirectory } from '../host/files.ts';
 import { startDetached } from '../host/process.ts';
 import type { Clocks, Emit } from '../model/event.ts';
 import { argvOf } from './argv.ts';
@@ -138,7 +138,7 @@ export function makeRuntimeFolder(): string {
 export async function makeOverlay(image: string, size: number, folder: string): Promise<string> {
   const file = path.join(folder, 'disk.qcow2');
   try {
-    mkdirSync(folder, { recursive: true });
+    makeDirectory(folder);
     await writeFile(file, qcow2Overlay(image, size));
   } catch (error) {
     throw asProblem(error, folder);

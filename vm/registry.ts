@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { isMissing, readIfThere, writeAtomically } from '../host/files.ts';
 import { isAlive } from '../host/lock.ts';
@@ -50,7 +50,6 @@ export class Registry {
   }
 
   write(record: VmRecord): void {
-    mkdirSync(this.folder(record.name), { recursive: true });
     writeAtomically(this.#file(record.name), `${JSON.stringify(record, undefined, 2)}\n`);
   }
 

@@ -65,11 +65,11 @@ test('many processes, kills and a cache that is damaged under them: never a wron
   const vandal = async () => {
     while (Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 50));
-      const files = readdirSync(box.cache, { recursive: true, encoding: 'utf8' }).map((name) =>
-        path.join(box.cache, name),
-      );
-      const victim = next(8) === 0 ? image(names[next(names.length)]!) : files[next(files.length)]!;
       try {
+        const files = readdirSync(box.cache, { recursive: true, encoding: 'utf8' }).map((name) =>
+          path.join(box.cache, name),
+        );
+        const victim = next(8) === 0 ? image(names[next(names.length)]!) : files[next(files.length)]!;
         if (!statSync(victim).isFile() || victim.includes('/locks/') || victim.endsWith('.lock')) continue;
         const bytes = readFileSync(victim);
         if (next(2) === 0 || bytes.length === 0) rmSync(victim);

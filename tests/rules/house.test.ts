@@ -25,7 +25,6 @@ const OWNERS: Readonly<Record<string, string>> = {
   cacache: 'cache/',
   yaml: 'manifest/',
   'p-limit': 'engine/slots.ts',
-  chokidar: 'host/watch.ts',
   '@dagrejs/dagre': 'cli/drawing.ts',
   commander: 'cli/',
   leven: 'model/words.ts',

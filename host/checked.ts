@@ -1,3 +1,4 @@
+import { problemsOf } from '../model/problem.ts';
 import { readIfThere, sha256, writeAtomically } from './files.ts';
 
 /** JSON files that notice when a byte of them is not what was written, though it may still be JSON. */
@@ -6,6 +7,15 @@ import { readIfThere, sha256, writeAtomically } from './files.ts';
 export function writeChecked(file: string, value: object, indent?: number): void {
   const sum = sha256(JSON.stringify(value));
   writeAtomically(file, `${JSON.stringify({ ...value, sum }, undefined, indent)}\n`);
+}
+
+/** The same of what only spares work, and may as well be lost: where it cannot be written, it is. */
+export function remember(file: string, value: object): void {
+  try {
+    writeChecked(file, value);
+  } catch (error) {
+    if (problemsOf(error).length === 0) throw error;
+  }
 }
 
 /** The object that was written, or undefined if the file is not there, is damaged, or was not written so. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { lstatSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { noSuchFile } from '../model/problems.ts';
-import { readChecked, writeChecked } from './checked.ts';
+import { readChecked, remember } from './checked.ts';
 import { isMissing, pieces, sha256, signature, walk } from './files.ts';
 
 /** A file that changed less than this long ago may change again without its time showing it. */
@@ -59,7 +59,7 @@ export class FileDigests {
 
   /** Writes down what was learnt. A lost race with another process only costs reading a file again. */
   save(): void {
-    if (this.#changed) writeChecked(this.#file, this.#known!);
+    if (this.#changed) remember(this.#file, this.#known!);
     this.#changed = false;
   }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { readChecked, writeChecked } from '../host/checked.ts';
+import { readChecked, remember } from '../host/checked.ts';
 import { readIfThere, sha256 } from '../host/files.ts';
 import { packageRoot } from '../host/paths.ts';
 import { type Place, Problems } from '../model/problem.ts';
@@ -33,7 +33,7 @@ export async function readManifest<T extends object>(
   let value = readChecked<T>(remembered);
   if (value === undefined) {
     value = await parse<T>(file, text, schema);
-    writeChecked(remembered, value);
+    remember(remembered, value);
   }
   return {
     file,

@@ -183,7 +183,7 @@ export interface Release {
 }
 
 /**
- * The sets that the image is made of, in order; a later one replaces files of an earlier one.
+ * The sets that the image is made of, in order; a later one replaces files of an earlier one. With from: none are needed.
  *
  * @minItems 1
  */
@@ -240,7 +240,11 @@ export interface Service {
    * Where its sets come from: a file in sets/.
    */
   release?: string;
-  sets: Sets;
+  /**
+   * Another service, whose whole tree is what this one begins with. Its release and kernel are this one's too, unless said.
+   */
+  from?: string;
+  sets?: Sets;
   kernel?: KernelName;
   /**
    * The size of the image: a number with K, M or G, such as 20M.

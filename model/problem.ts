@@ -18,8 +18,10 @@ export interface ProblemParts {
   readonly kind: keyof typeof EXIT_CODES;
   readonly message: string;
   readonly place?: Place | undefined;
-  /** The other place, where two disagree. */
-  readonly second?: { readonly place: Place; readonly label: string } | undefined;
+  /** What is to be read there, if the place alone does not say it. */
+  readonly label?: string | undefined;
+  /** The other places, where several disagree. */
+  readonly others?: readonly { readonly place: Place; readonly label: string }[] | undefined;
   /** Text to show as it is: the end of a console, a list of directories. */
   readonly detail?: string | undefined;
   /** What to do. */

@@ -26,8 +26,17 @@ export function goalsOf({ image, kernel, initrd }: Goals): Step[] {
   return initrd === undefined ? [image, kernel] : [image, kernel, initrd];
 }
 
-/** The graph of a target: sets, overlays and links become one tree, the tree an image. */
+/** The graph of a target: the tree of its root file system becomes an image. */
 export function graphOf(target: Target, project: Project, surroundings: Surroundings): Goals {
+  const { name, partition, size } = target;
+  return {
+    image: imageStep({ target: name, partition, size }, rootOf(target, project, surroundings), target.image),
+    ...kernelSteps(target, surroundings),
+  };
+}
+
+/** The root file system of a target: what it is made from, sets, overlays and links become one tree. */
+function rootOf(target: Target, project: Project, surroundings: Surroundings): Step {
   const sets = target.sets.map((set) => ({ label: `the set ${set}`, tree: setStep(target, set, surroundings) }));
   const base = composeStep(`${target.name} sets`, sets, { files: {} });
   const guest = GUESTS[target.guest];
@@ -37,13 +46,17 @@ export function graphOf(target: Target, project: Project, surroundings: Surround
       ? [{ label, tree: overlayStep(label, from, options, surroundings.digests) }]
       : [];
   const common = project.find('services/common');
+  const { from } = target;
   const layers = [
-    { label: 'the sets', tree: base },
+    ...(from === undefined
+      ? []
+      : [{ label: `the service ${from.service}`, tree: rootOf(from, project, surroundings) }]),
+    ...(sets.length === 0 ? [] : [{ label: 'the sets', tree: base }]),
     {
       label: `what images of ${target.guest} hold`,
       tree: furnishStep(`furnish ${target.name}`, guest.furnishings(target)),
     },
-    ...guest.adapt(target, base),
+    ...(sets.length === 0 ? [] : guest.adapt(target, base)),
     ...overlay('services/common', common, { at: 'etc/include', permissions: 'normal' }),
     ...overlay(`the rootdir of ${target.service}`, target.rootdir, { at: '', permissions: 'exact' }),
     ...overlay(`services/${target.service}/root`, folder('root'), { at: '', permissions: 'normal' }),
@@ -53,12 +66,7 @@ export function graphOf(target: Target, project: Project, surroundings: Surround
       tree: furnishStep(`declare ${target.name}`, { directories: target.directories, links: target.links }),
     },
   ];
-  const tree = composeStep(target.name, layers, { files: target.files, sourceDate: target.sourceDate });
-  const { name, partition, size } = target;
-  return {
-    image: imageStep({ target: name, partition, size }, tree, target.image),
-    ...kernelSteps(target, surroundings),
-  };
+  return composeStep(target.name, layers, { files: target.files, sourceDate: target.sourceDate });
 }
 
 function setStep(target: Target, set: string, surroundings: Surroundings): Step {

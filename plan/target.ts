@@ -6,7 +6,7 @@ import type { Path } from '../manifest/document.ts';
 import type { FoundService, Project } from '../manifest/project.ts';
 import { ARCHS, type Arch, archNamed } from '../model/arch.ts';
 import type { Build, Release, Service } from '../model/manifest.ts';
-import { type Problem, Problems, problemsOf } from '../model/problem.ts';
+import { type Place, type Problem, Problems, problemsOf } from '../model/problem.ts';
 import * as problems from '../model/problems.ts';
 import { parseSize } from '../model/words.ts';
 
@@ -20,6 +20,8 @@ export interface Target {
   readonly folder: string;
   readonly guest: Release['guest'];
   readonly release: { readonly name: string; readonly manifest: Release };
+  /** The target whose tree this one begins with. */
+  readonly from: Target | undefined;
   readonly sets: readonly string[];
   readonly kernel: { readonly name: string; readonly file: string; readonly build: Build };
   /** The name of the root partition, by which the kernel finds it. */
@@ -63,8 +65,20 @@ export async function archsOf(project: Project, { manifest }: FoundService): Pro
   return ARCHS.filter((arch) => found.value.archs[arch] !== undefined);
 }
 
-/** A service for an architecture. Throws `Problems` with all that is wrong with it. */
-export async function resolveTarget(project: Project, found: FoundService, arch: Arch): Promise<Target> {
+/** A service that is made from another, and where it says so. */
+interface Edge {
+  readonly from: string;
+  readonly to: string;
+  readonly place: Place;
+}
+
+/** A service for an architecture. `users` lead to it by their from: keys. Throws `Problems` with all that is wrong with it. */
+export async function resolveTarget(
+  project: Project,
+  found: FoundService,
+  arch: Arch,
+  users: readonly Edge[] = [],
+): Promise<Target> {
   const { manifest } = found;
   const wrong: Problem[] = await refusals(found);
   for (const key of Object.keys(manifest.value.overrides ?? {}).concat(manifest.value.archs ?? [])) {
@@ -75,7 +89,7 @@ export async function resolveTarget(project: Project, found: FoundService, arch:
     if (archNamed(key) === undefined) wrong.push(problems.unknownArch(key, await manifest.place(at, 'key')));
   }
   const service = overridden(manifest.value, arch);
-  const target = await decide(project, found, service, arch).catch((error: unknown) => {
+  const target = await decide(project, found, service, arch, users).catch((error: unknown) => {
     const found = problemsOf(error);
     if (found.length === 0) throw error;
     wrong.push(...found);
@@ -85,14 +99,21 @@ export async function resolveTarget(project: Project, found: FoundService, arch:
   return target;
 }
 
-async function decide(project: Project, found: FoundService, service: Service, arch: Arch): Promise<Target> {
+async function decide(
+  project: Project,
+  found: FoundService,
+  service: Service,
+  arch: Arch,
+  users: readonly Edge[],
+): Promise<Target> {
   const { name, folder, manifest } = found;
   const place = async (...at: Path) => (at[0]! in manifest.value ? manifest.place(at) : undefined);
   const supported = manifest.value.archs?.map((each) => archNamed(each));
   if (supported !== undefined && !supported.includes(arch)) {
     throw problems.unsupportedArch(`the service ${name}`, arch, manifest.value.archs!);
   }
-  const releaseName = service.release ?? project.config.value.release!;
+  const from = await baseOf(project, found, arch, users);
+  const releaseName = service.release ?? from?.release.name ?? project.config.value.release!;
   const releasePlace = () => (service.release === undefined ? project.config.place(['release']) : place('release'));
   const releaseManifest = await project.release(releaseName, releasePlace);
   const release = releaseManifest.value;
@@ -104,7 +125,9 @@ async function decide(project: Project, found: FoundService, service: Service, a
       ARCHS.filter((each) => release.archs[each]),
     );
   const wrong: Problem[] = [];
-  for (const [n, set] of service.sets.entries()) {
+  const { sets = [] } = service;
+  if (sets.length === 0 && from === undefined) wrong.push(problems.noRoot(await manifest.place([], 'key')));
+  for (const [n, set] of sets.entries()) {
     if (!release.sets.includes(set)) wrong.push(problems.unknownSet(set, release.sets, await place('sets', n)));
   }
   const rootdir =
@@ -112,12 +135,13 @@ async function decide(project: Project, found: FoundService, service: Service, a
     path.resolve(service.rootdir.startsWith('/') ? project.root : folder, service.rootdir.replace(/^\//, ''));
   if (rootdir !== undefined && !isDirectory(rootdir))
     wrong.push(problems.missingRootdir((await place('rootdir'))!, rootdir));
-  if (!hasRc(folder, rootdir)) wrong.push(problems.missingRc(name, path.relative(project.root, folder) || folder));
+  if (from === undefined && !hasRc(folder, rootdir))
+    wrong.push(problems.missingRc(name, path.relative(project.root, folder) || folder));
   const partition = `${name}root`;
   if (partition.length > NAME_LIMIT) wrong.push(problems.longPartitionName(partition));
   if (wrong.length > 0) throw new Problems(wrong);
 
-  const kernelName = service.kernel ?? built.kernel;
+  const kernelName = service.kernel ?? (service.release === undefined ? from?.kernel.name : undefined) ?? built.kernel;
   const kernel = await project.kernel(kernelName, () => place('kernel'));
   const build = kernel.value.archs[arch];
   if (build === undefined) {
@@ -141,7 +165,8 @@ async function decide(project: Project, found: FoundService, service: Service, a
     folder,
     guest: release.guest,
     release: { name: releaseName, manifest: release },
-    sets: service.sets,
+    from,
+    sets,
     kernel: { name: kernelName, file: kernel.file, build },
     partition,
     size: parseSize(service.size!),
@@ -154,6 +179,22 @@ async function decide(project: Project, found: FoundService, service: Service, a
     sourceDate: await sourceDateOf(project),
     image: path.join(project.root, 'images', `${target}.img`),
   };
+}
+
+/** The target that a service is made from. Throws `cycle` if that is made from it in turn. */
+async function baseOf(
+  project: Project,
+  { name, manifest }: FoundService,
+  arch: Arch,
+  users: readonly Edge[],
+): Promise<Target | undefined> {
+  const { from } = manifest.value;
+  if (from === undefined) return undefined;
+  const place = await manifest.place(['from']);
+  const edges = [...users, { from: name, to: from, place }];
+  const start = edges.findIndex((edge) => edge.from === from);
+  if (start >= 0) throw problems.cycle(edges.slice(start));
+  return resolveTarget(project, await project.service(from, place), arch, edges);
 }
 
 /** Seconds since 1970. ext2 has 32 bits for them, one of which is the sign. */

@@ -4,10 +4,10 @@ import type { Style } from './style.ts';
 
 /** A problem as people read it: what is wrong, where, and what to do. */
 export function renderProblem(problem: Problem, style: Style, cwd: string): string {
-  const { code, message, place, second, detail, fix } = problem.parts;
+  const { code, message, place, label = '', others = [], detail, fix } = problem.parts;
   const lines = [`${style.red(`error[${code}]:`)} ${style.bold(message)}`];
-  if (place !== undefined) lines.push(...frame(place, '', style, cwd));
-  if (second !== undefined) lines.push(...frame(second.place, second.label, style, cwd));
+  if (place !== undefined) lines.push(...frame(place, label, style, cwd));
+  for (const other of others) lines.push(...frame(other.place, other.label, style, cwd));
   if (detail !== undefined) lines.push(...detail.split('\n').map((line) => `  ${style.dim('|')} ${line}`));
   if (fix !== undefined) lines.push(`  ${style.cyan('fix:')} ${fix}`);
   return lines.join('\n');

@@ -59,7 +59,9 @@ function rowsOf(schema, document, prefix) {
     // An override has the keys of a service again: their meaning is told once.
     if (entry && key !== 'overrides') nested.push(...rowsOf(entry, document, `${prefix}${key}.*.`));
     const required = schema.required?.includes(key) ? ' **required**' : '';
-    const fallback = value.default === undefined ? '' : ` Default: \`${value.default}\`.`;
+    // A mapping's default is that of its keys.
+    const fallback =
+      value.default === undefined || typeof value.default === 'object' ? '' : ` Default: \`${value.default}\`.`;
     return [
       `| \`${prefix}${key}\` | ${kindOf(value)}${required} | ${cell(value.description ?? '')}${fallback} |`,
       ...nested,

@@ -1,7 +1,7 @@
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { readChecked, writeChecked } from '../host/checked.ts';
+import { readChecked, remember } from '../host/checked.ts';
 import { readIfThere, signature } from '../host/files.ts';
 import { attempt, which } from '../host/process.ts';
 import type { Arch } from '../model/arch.ts';
@@ -30,7 +30,7 @@ export async function chooseAccelerator(arch: Arch, memory: string): Promise<Cho
   const file = path.join(memory, 'accelerators.json');
   const known = readChecked<Record<string, string>>(file) ?? {};
   known[id] ??= await probe(arch, native);
-  writeChecked(file, known, 2);
+  remember(file, known);
   return known[id] === 'works' ? { accelerator: native } : { accelerator: 'tcg', reason: known[id]! };
 }
 

@@ -83,8 +83,10 @@ const unknownName = (what: string, name: string, known: readonly string[], place
     fix: fix ?? oneOf(known),
   });
 
-export const unknownService = (name: string, known: readonly string[]) =>
-  unknownName('service', name, known, undefined, `${oneOf(known)}, or write services/${name}/service.yaml`);
+export const unknownService = (name: string, known: readonly string[], place?: Place) =>
+  unknownName('service', name, known, place, `${oneOf(known)}, or write services/${name}/service.yaml`);
+export const noRoot = (place: Place) =>
+  missingKey(place, 'sets', 'the sets that the image is made of; or from: another service');
 export const unknownRelease = (name: string, known: readonly string[], place?: Place) =>
   unknownName('release', name, known, place);
 export const unknownKernel = (name: string, known: readonly string[], place?: Place) =>
@@ -116,9 +118,22 @@ export const guestMismatch = (
     kind: 'manifest',
     message: `the kernel ${kernel.name} is of ${kernel.guest}, but the release ${release.name} is of ${release.guest}`,
     place: kernel.place,
-    second: { place: release.place, label: `the release is of ${release.guest}` },
+    others: [{ place: release.place, label: `the release is of ${release.guest}` }],
     fix: `name a kernel of ${release.guest} in the service's kernel: key`,
   });
+
+/** `edges` lead from the first service back to itself: each with the place where its from: names the next. */
+export const cycle = (edges: readonly { readonly from: string; readonly to: string; readonly place: Place }[]) => {
+  const labels = edges.map(({ from, to, place }) => ({ place, label: `${from} is made from ${to}` }));
+  return new Problem({
+    code: 'cycle',
+    kind: 'manifest',
+    message: `the service ${edges[0]!.from} is made from itself`,
+    ...labels[0],
+    others: labels.slice(1),
+    fix: 'remove one of these from: keys',
+  });
+};
 
 export const missingRc = (service: string, folder: string) =>
   new Problem({

@@ -173,6 +173,34 @@ test('a service without etc/rc', async (t) => {
   );
 });
 
+test('services that are made from each other: the whole circle', async (t) => {
+  const service = (from: string) => `description: x\nfrom: ${from}\n`;
+  t.is(
+    await told(t, service('one'), {
+      'services/one/service.yaml': service('two'),
+      'services/two/service.yaml': service('three'),
+      'services/three/service.yaml': service('one'),
+    }),
+    `error[cycle]: the service one is made from itself
+ --> services/one/service.yaml:2:7
+2 | from: two
+  |       ^^^ one is made from two
+ --> services/two/service.yaml:2:7
+2 | from: three
+  |       ^^^^^ two is made from three
+ --> services/three/service.yaml:2:7
+2 | from: one
+  |       ^^^ three is made from one
+  fix: remove one of these from: keys`,
+  );
+  t.regex(await told(t, service('web')), /^error\[cycle\]: the service web is made from itself\n/);
+  t.regex(await told(t, service('bas')), /^error\[unknown-service\]: there is no service "bas" .*\n --> services\/web/);
+  t.regex(
+    await told(t, 'description: x\n'),
+    /^error\[missing-key\]: the key "sets" is missing\n(.*\n)*.*from: another service$/,
+  );
+});
+
 test('what comes with a later version is refused by name', async (t) => {
   t.is(
     await told(t, `${GOOD}fs: ffs\npackages: [nginx]\nfinalizer: {url: "https://example.org/x.sh"}\n`, {

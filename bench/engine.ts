@@ -87,7 +87,7 @@ function workshop(bench: Bench): Workshop {
   return {
     store: new Store(cache),
     records: new Records(cache),
-    history: new History(bench.path('history.json')),
+    history: new History(bench.path('history')),
     publications: new Publications(bench.path('state')),
     pools: { net: 4, cpu: 2, disk: 2, vm: 1 },
     scratch: bench.path('scratch'),

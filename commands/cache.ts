@@ -67,6 +67,6 @@ function keysInPlace(root: string): Set<Digest> {
 }
 
 function keysOfProjects(root: string): Map<string, Digest[]> {
-  const keys = (project: string) => new History(path.join(project, '.smol', 'history.json')).keys();
+  const keys = (project: string) => new History(path.join(project, '.smol', 'history')).keys();
   return new Map(new Projects(root).list().map((project) => [project, keys(project)]));
 }

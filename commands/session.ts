@@ -73,7 +73,7 @@ export async function openSession(
   const workshop: Workshop = {
     store: new Store(cache),
     records: new Records(cache),
-    history: new History(path.join(project.state, 'history.json')),
+    history: new History(path.join(project.state, 'history')),
     publications: new Publications(project.state),
     pools: { net: 4, cpu: availableParallelism(), disk: 2, vm: 1, ...pools, ...(jobs && { cpu: jobs, disk: jobs }) },
     scratch,

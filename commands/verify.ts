@@ -85,7 +85,7 @@ async function again(
     ...workshop,
     store,
     records: new Records(folder),
-    history: new History(path.join(folder, 'history.json')),
+    history: new History(path.join(folder, 'history')),
     publications: new Publications(folder),
     scratch: path.join(folder, 'scratch'),
     locks: path.join(folder, 'locks'),

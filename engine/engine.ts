@@ -62,6 +62,8 @@ export class Engine {
   #urgency: ReadonlyMap<string, number> | undefined;
   readonly #steps = new Map<string, { step: Step; outcome: Promise<Outcome & { keyed: Keyed }> }>();
   readonly #provided = new Map<string, Promise<Artifact>>();
+  /** The last of the steps with each key that were run, or are. */
+  readonly #running = new Map<Digest, Promise<Result>>();
   readonly #healed = new Map<Digest, number>();
   /** The steps that are over, in the order in which they ended. */
   readonly done: Done[] = [];
@@ -164,17 +166,22 @@ export class Engine {
     return keyed(step, inputs, identity, tools);
   }
 
-  /** Runs a step, unless another process is doing so: then waits for what it makes. */
-  async #run(keyed: Keyed): Promise<Result> {
-    const { locks } = this.#workshop;
-    return withLock(
-      path.join(locks, keyed.key),
-      async () => {
-        const known = this.#resultInPlace(keyed);
-        return known !== undefined && this.#isStored(known.output) ? known : this.#make(keyed);
-      },
-      this.#signal,
-    );
+  /** Runs a step, unless one with the same key is being run, here or by another process: then waits for what it makes. */
+  #run(keyed: Keyed): Promise<Result> {
+    const { key } = keyed;
+    const run = () =>
+      this.#stored(keyed) ??
+      withLock(path.join(this.#workshop.locks, key), () => this.#stored(keyed) ?? this.#make(keyed), this.#signal);
+    const before = this.#running.get(key);
+    const result = before === undefined ? Promise.resolve(run()) : before.then(run, run);
+    this.#running.set(key, result);
+    return result;
+  }
+
+  /** What a step made, if that is in place, and in the store too. */
+  #stored(keyed: Keyed): Result | undefined {
+    const known = this.#resultInPlace(keyed);
+    return known !== undefined && this.#isStored(known.output) ? known : undefined;
   }
 
   /** Runs a step, makes its inputs again if the store has lost them, and records what came out. */

@@ -3,10 +3,15 @@ import { readIfThere, sha256, writeAtomically } from './files.ts';
 
 /** JSON files that notice when a byte of them is not what was written, though it may still be JSON. */
 
-/** Writes an object whole or not at all, with the digest of itself as its last member, `sum`. */
+/** Writes an object whole or not at all. */
 export function writeChecked(file: string, value: object, indent?: number): void {
+  writeAtomically(file, `${checked(value, indent)}\n`);
+}
+
+/** An object as JSON, with the digest of itself as its last member, `sum`. */
+export function checked(value: object, indent?: number): string {
   const sum = sha256(JSON.stringify(value));
-  writeAtomically(file, `${JSON.stringify({ ...value, sum }, undefined, indent)}\n`);
+  return JSON.stringify({ ...value, sum }, undefined, indent);
 }
 
 /** The same of what only spares work, and may as well be lost: where it cannot be written, it is. */

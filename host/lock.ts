@@ -16,9 +16,9 @@ export function isAlive(pid: number): boolean {
 
 /** Does the work while no other process that asks for the same lock does its own. The lock of a dead process is ignored. */
 export async function withLock<T>(file: string, work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
-  while (!take(file)) {
+  for (let wait = FIRST_POLL_MS; !take(file); wait = Math.min(2 * wait, LAST_POLL_MS)) {
     breakIfDead(file);
-    await setTimeout(POLL_MS, undefined, signal && { signal });
+    await setTimeout(wait, undefined, signal && { signal });
   }
   try {
     return await work();
@@ -27,7 +27,9 @@ export async function withLock<T>(file: string, work: () => T | Promise<T>, sign
   }
 }
 
-const POLL_MS = 5;
+/** How long one waits before looking again: ever longer, since what takes long may take very long. */
+const FIRST_POLL_MS = 5;
+const LAST_POLL_MS = 80;
 /** A lock on a lock is held for microseconds. One this old has lost its process in them. */
 const STALE_MS = 10_000;
 

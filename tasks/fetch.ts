@@ -186,6 +186,8 @@ export class RemoteSource implements Source {
       await download(location.url, file, { signal: context.signal, alias: location.url === name ? undefined : name });
       return await readFile(file, 'utf8');
     } catch (error) {
+      // Another step's failure, which stops this one, says nothing of this list.
+      context.signal.throwIfAborted();
       const none =
         (error instanceof Problem && error.code === 'http-status') ||
         (error as NodeJS.ErrnoException).code === 'ENOENT';

@@ -36,7 +36,7 @@ class Bench {
     const workshop: Workshop = {
       store: this.store,
       records: new Records(this.folder),
-      history: new History(path.join(this.folder, 'history.json')),
+      history: new History(path.join(this.folder, 'history')),
       publications: new Publications(this.folder),
       pools: { net: 2, cpu: 2, disk: 1, vm: 1 },
       scratch: path.join(this.folder, 'scratch'),
@@ -181,6 +181,18 @@ test('a record that cannot be read is a miss', async (t) => {
   const { key } = await bench.engine().realise(step);
   writeFileSync(path.join(bench.folder, 'steps', key.slice(0, 2), `${key.slice(2)}.json`), '{"format":1,');
   t.false((await bench.engine().realise(step)).cached);
+});
+
+test('steps of one key are run once, however many there are', async (t) => {
+  const bench = new Bench(t, async (_, name) => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return name;
+  });
+  const same = Array.from({ length: 500 }, (_, n) => ({ ...bench.step('same'), name: `step ${n}` }));
+  const engine = bench.engine();
+  const made = await Promise.all(same.map((step) => engine.realise(step)));
+  t.deepEqual(bench.ran, ['same']);
+  t.is(new Set(made.map(({ artifact }) => artifact.digest)).size, 1);
 });
 
 test('the first failure stops what runs, and nothing of it is kept', async (t) => {

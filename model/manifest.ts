@@ -49,6 +49,10 @@ export interface Config {
     limit?: string;
   };
   /**
+   * The file system of images, if a service does not say. By default the host's own: ffs on NetBSD, else ext2.
+   */
+  fs?: "ext2" | "ffs" | "ffs1";
+  /**
    * The newest time that any file in an image may have, as YYYY-MM-DD or an RFC 3339 time. Files that come from no archive get it as theirs. By default the newest time in the sets.
    */
   sourceDate?: string;
@@ -201,9 +205,9 @@ export type Rootdir = string;
  */
 export type ReadOnly = boolean;
 /**
- * The file system of the image.
+ * The file system of the image. ffs is NetBSD's own (version 2, with a log), ffs1 its version 1. By default the project's.
  */
-export type Fs = "ext2" | "ffs";
+export type Fs = "ext2" | "ffs" | "ffs1";
 export type Place = string;
 /**
  * Directories that must exist; those that no set has are made, 0755 root:wheel.

@@ -28,9 +28,9 @@ export function goalsOf({ image, kernel, initrd }: Goals): Step[] {
 
 /** The graph of a target: the tree of its root file system becomes an image. */
 export function graphOf(target: Target, project: Project, surroundings: Surroundings): Goals {
-  const { name, partition, size } = target;
+  const { name, partition, size, fs } = target;
   return {
-    image: imageStep({ target: name, partition, size }, rootOf(target, project, surroundings), target.image),
+    image: imageStep({ target: name, partition, size, fs }, rootOf(target, project, surroundings), target.image),
     ...kernelSteps(target, surroundings),
   };
 }

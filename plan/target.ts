@@ -9,6 +9,8 @@ import type { Build, Release, Service } from '../model/manifest.ts';
 import { type Place, type Problem, Problems, problemsOf } from '../model/problem.ts';
 import * as problems from '../model/problems.ts';
 import { parseSize } from '../model/words.ts';
+import type { FileSystemName } from '../tasks/image.ts';
+import { GUESTS } from './guests.ts';
 
 /** One service for one architecture, with everything decided. */
 export interface Target {
@@ -28,6 +30,7 @@ export interface Target {
   readonly partition: string;
   /** Bytes, of the whole image. */
   readonly size: number;
+  readonly fs: FileSystemName;
   readonly readOnly: boolean;
   /** Absolute. */
   readonly rootdir: string | undefined;
@@ -157,6 +160,10 @@ async function decide(
       { name: releaseName, guest: release.guest, place: await releaseManifest.place(['guest']) },
     );
   }
+  const { fileSystems } = GUESTS[release.guest];
+  const usual = project.config.value.fs ?? hostsOwn();
+  const fs = service.fs ?? (fileSystems.includes(usual) ? usual : fileSystems[0]!);
+  if (!fileSystems.includes(fs)) throw problems.guestCannotMount(release.guest, fs, fileSystems, await place('fs'));
   const target = `${name}-${arch}`;
   return {
     name: target,
@@ -170,6 +177,7 @@ async function decide(
     kernel: { name: kernelName, file: kernel.file, build },
     partition,
     size: parseSize(service.size!),
+    fs,
     readOnly: service.readOnly ?? false,
     rootdir,
     directories: service.directories ?? [],
@@ -197,6 +205,11 @@ async function baseOf(
   return resolveTarget(project, await project.service(from, place), arch, edges);
 }
 
+/** What mkimg.sh makes: the file system that the host has tools for. */
+function hostsOwn(): FileSystemName {
+  return (process.platform as string) === 'netbsd' ? 'ffs' : 'ext2';
+}
+
 /** Seconds since 1970. ext2 has 32 bits for them, one of which is the sign. */
 async function sourceDateOf({ config }: Project): Promise<number | undefined> {
   const { sourceDate } = config.value;
@@ -211,11 +224,6 @@ async function refusals({ name, folder, manifest }: FoundService): Promise<Probl
   for (const key of LATER_KEYS) {
     if (manifest.value[key] !== undefined)
       wrong.push(problems.notBuiltYet(await manifest.place([key], 'key'), `${key}:`));
-  }
-  if (manifest.value.fs === 'ffs') wrong.push(problems.notBuiltYet(await manifest.place(['fs']), 'fs: ffs'));
-  for (const [arch, override] of Object.entries(manifest.value.overrides ?? {})) {
-    if (override.fs === 'ffs')
-      wrong.push(problems.notBuiltYet(await manifest.place(['overrides', arch, 'fs']), 'fs: ffs'));
   }
   for (const each of LATER_FOLDERS) {
     if (walk(path.join(folder, each)).length > 0) wrong.push(problems.folderNotBuiltYet(name, each));

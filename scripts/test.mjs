@@ -15,6 +15,8 @@ const PROGRAMS = {
   sgdisk: 'gdisk',
   xz: 'xz-utils',
   bsdtar: 'libarchive-tools',
+  makefs: 'makefs',
+  fls: 'sleuthkit',
 };
 
 const only = process.argv.slice(2);

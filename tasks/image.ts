@@ -1,7 +1,8 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
-import { layOut, ownerOf, smallestSize } from '../formats/ext2/layout.ts';
-import { writeExt2 } from '../formats/ext2/write.ts';
+import { ext2 } from '../formats/ext2/write.ts';
+import { ffs } from '../formats/ffs/write.ts';
+import { type FileSystem, ownerOf, smallestSize } from '../formats/filesystem.ts';
 import { PARTITION_START, partitionLength, writeGpt } from '../formats/gpt.ts';
 import { type BlockSink, shifted } from '../formats/sink.ts';
 import { largestDirectories } from '../formats/tree.ts';
@@ -17,48 +18,53 @@ interface Options {
   readonly partition: string;
   /** Bytes, of the whole disk. */
   readonly size: number;
+  readonly fs: FileSystemName;
 }
+
+export type FileSystemName = 'ext2' | 'ffs' | 'ffs1';
+
+const FILE_SYSTEMS: Readonly<Record<FileSystemName, FileSystem>> = { ext2, ffs: ffs(2), ffs1: ffs(1) };
 
 /** What the tables of the disk take beside the file system. */
 const OVERHEAD = 2 * 1024 * 1024;
 
 /**
- * A disk with one partition, written straight from a tree: GPT, ext2, the contents of the files; never what is empty.
+ * A disk with one partition, written straight from a tree: GPT, a file system, the contents of the files; never what is empty.
  * Its digest is its key: the identifiers in it come from the key, and each file is checked as it is copied, so two
  * images have the same bytes if, and only if, they have the same key. To hash hundreds of megabytes would say no more.
  */
 export const image: Task = {
   kind: 'image',
-  version: 1,
+  version: 2,
   summary: 'a bootable disk image from a tree',
   pool: 'disk',
   async run(context: StepContext) {
-    const { target, partition, size } = context.options as unknown as Options;
+    const { target, partition, size, fs } = context.options as unknown as Options;
     const tree = await context.store.readTree(context.inputs.tree as TreeArtifact);
-    const layout = layOut(tree, partitionLength(size));
+    const layout = FILE_SYSTEMS[fs](tree, partitionLength(size));
     if (layout === undefined) {
-      throw imageTooSmall(target, size, smallestSize(tree) + OVERHEAD, largestDirectories(tree, 10));
+      throw imageTooSmall(target, size, smallestSize(FILE_SYSTEMS[fs], tree) + OVERHEAD, largestDirectories(tree, 10));
     }
     const name = 'disk.img';
     const file = path.join(await context.scratch(), name);
     const time = tree.reduce((newest, entry) => Math.max(newest, entry.mtime ?? 0), 0);
     try {
       await using disk = await SparseFile.create(file, size);
-      await writeGpt(disk, { size, name: partition, type: 'ext2', seed: context.key });
+      await writeGpt(disk, { size, name: partition, type: fs === 'ext2' ? 'ext2' : 'ffs', seed: context.key });
       const identity = { uuid: uuidFrom(context.key, 'file system'), label: partition.slice(0, 16), time };
       const contents = (entries: Parameters<typeof context.store.readEntries>[0]) =>
         context.store.readEntries(entries, context.signal);
-      await writeExt2(layout, identity, contents, shifted(disk, PARTITION_START));
+      await layout.write(identity, contents, shifted(disk, PARTITION_START));
       return { kind: 'publication', file: name, size, digest: context.key };
     } catch (error) {
       throw asProblem(error, file);
     }
   },
   async locate({ store, options, inputs }, position) {
-    const { size } = options as unknown as Options;
+    const { size, fs } = options as unknown as Options;
     const length = partitionLength(size);
     if (position < PARTITION_START || position >= PARTITION_START + length) return 'the partition table';
-    const layout = layOut(await store.readTree(inputs.tree as TreeArtifact), length);
+    const layout = FILE_SYSTEMS[fs](await store.readTree(inputs.tree as TreeArtifact), length);
     const owner = layout && ownerOf(layout, position - PARTITION_START);
     return owner === undefined ? 'the tables of the file system' : `/${owner.path}`;
   },

@@ -1,52 +1,29 @@
-import type { Entry } from '../../model/artifact.ts';
+import type { FileSystem, Identity } from '../filesystem.ts';
+import { writeContents } from '../filewriter.ts';
+import { deviceNumber, TYPE_BITS } from '../inodes.ts';
 import { type BlockSink, CoalescingSink } from '../sink.ts';
 import { dataBlocks, FIRST_INODE, type Geometry, INODE_SIZE } from './geometry.ts';
-import { entryLength, type Inode, type Layout } from './layout.ts';
+import { directoriesOf, type Ext2Layout, layOut } from './layout.ts';
 
-const TYPE_BITS: Record<Entry['type'], number> = {
-  fifo: 0o010000,
-  character: 0o020000,
-  directory: 0o040000,
-  block: 0o060000,
-  file: 0o100000,
-  symlink: 0o120000,
+/** ext2 (revision 1), as Linux, NetBSD and GRUB read it. */
+export const ext2: FileSystem = (tree, size) => {
+  const layout = layOut(tree, size);
+  if (layout === undefined) return undefined;
+  const { blockSize } = layout.geometry;
+  const form = { blockSize, unit: blockSize, pointerSize: 4 } as const;
+  return {
+    form,
+    inodes: layout.inodes,
+    async write(identity, contents, target) {
+      const sink = new CoalescingSink(target);
+      await writeTables(layout, identity, sink);
+      await writeContents(layout.inodes, form, directoriesOf(blockSize), contents, sink);
+      await sink.flush();
+    },
+  };
 };
-/** The file types of directory entries (ext2fs_dir.h: EXT2_FT_*). */
-const DIRENT_TYPES: Record<Entry['type'], number> = {
-  file: 1,
-  directory: 2,
-  character: 3,
-  block: 4,
-  fifo: 5,
-  symlink: 7,
-};
 
-export interface Identity {
-  readonly uuid: Buffer;
-  /** At most 16 bytes. */
-  readonly label: string;
-  /** Seconds since 1970, for the superblock and for entries without a time of their own. */
-  readonly time: number;
-}
-
-/** The contents of files in the order in which they are asked for, in pieces that together are the file. */
-export type Contents = (entries: readonly Entry[]) => AsyncGenerator<{ entry: Entry; piece: Buffer }>;
-
-/** Writes the file system: its tables, its directories, then all files, each at ascending positions. */
-export async function writeExt2(
-  layout: Layout,
-  identity: Identity,
-  contents: Contents,
-  target: BlockSink,
-): Promise<void> {
-  const sink = new CoalescingSink(target);
-  await writeTables(layout, identity, sink);
-  await writeDirectories(layout, sink);
-  await writeFiles(layout, contents, sink);
-  await sink.flush();
-}
-
-async function writeTables(layout: Layout, identity: Identity, sink: BlockSink): Promise<void> {
+async function writeTables(layout: Ext2Layout, identity: Identity, sink: BlockSink): Promise<void> {
   const { geometry: geo, inodes, used } = layout;
   const inodesUsed = FIRST_INODE - 1 + inodes.length - 1;
   const directories = new Uint32Array(geo.groups.length);
@@ -134,7 +111,7 @@ function superblockOf(geo: Geometry, identity: Identity, free: number, freeInode
   return sb;
 }
 
-function inodeTable(layout: Layout, identity: Identity): Buffer {
+function inodeTable(layout: Ext2Layout, identity: Identity): Buffer {
   const last = layout.inodes.at(-1)!.number;
   const table = Buffer.alloc(Math.max(last, FIRST_INODE) * INODE_SIZE);
   for (const inode of layout.inodes) {
@@ -158,100 +135,4 @@ function inodeTable(layout: Layout, identity: Identity): Buffer {
     table.writeUInt16LE(entry.gid >>> 16, at + 122);
   }
   return table;
-}
-
-/** NetBSD's dev_t in its 32-bit form (sys/types.h: makedev); the same as Linux's old form where both are below 256. */
-function deviceNumber(device: { major: number; minor: number }): number {
-  return (((device.major << 8) & 0x000fff00) | ((device.minor << 12) & 0xfff00000) | (device.minor & 0xff)) >>> 0;
-}
-
-async function writeDirectories(layout: Layout, sink: BlockSink): Promise<void> {
-  for (const inode of layout.inodes) {
-    if (inode.entry.type !== 'directory') continue;
-    await new InodeWriter(inode, layout.geometry, sink).append(directoryBytes(inode, layout.geometry.blockSize));
-  }
-}
-
-function directoryBytes(inode: Inode, blockSize: number): Buffer {
-  const bytes = Buffer.alloc(inode.size);
-  let at = 0;
-  let previous = 0;
-  const put = (name: Buffer, number: number, type: Entry['type']) => {
-    const length = entryLength(name.length);
-    if ((at % blockSize) + length > blockSize || (at > 0 && at % blockSize === 0)) {
-      // The last entry of a block reaches to its end.
-      const end = Math.ceil(at / blockSize) * blockSize;
-      bytes.writeUInt16LE(end - previous, previous + 4);
-      at = end;
-    }
-    bytes.writeUInt32LE(number, at);
-    bytes.writeUInt16LE(length, at + 4);
-    bytes[at + 6] = name.length;
-    bytes[at + 7] = DIRENT_TYPES[type];
-    name.copy(bytes, at + 8);
-    previous = at;
-    at += length;
-  };
-  put(Buffer.from('.'), inode.number, 'directory');
-  put(Buffer.from('..'), inode.parent, 'directory');
-  for (const child of inode.children) put(child.name, child.inode, child.type);
-  bytes.writeUInt16LE(bytes.length - previous, previous + 4);
-  return bytes;
-}
-
-async function writeFiles(layout: Layout, contents: Contents, sink: BlockSink): Promise<void> {
-  const files = new Map<Entry, InodeWriter>();
-  for (const inode of layout.inodes.filter(({ data }) => data.length > 0)) {
-    const writer = new InodeWriter(inode, layout.geometry, sink);
-    if (inode.entry.type === 'symlink') await writer.append(Buffer.from(inode.entry.target));
-    if (inode.entry.type === 'file') files.set(inode.entry, writer);
-  }
-  for await (const { entry, piece } of contents([...files.keys()])) await files.get(entry)!.append(piece);
-}
-
-/** Writes the contents of one inode from front to back, with the indirect blocks that lie between. */
-class InodeWriter {
-  readonly #inode: Inode;
-  readonly #blockSize: number;
-  readonly #sink: BlockSink;
-  #done = 0;
-  #indirect = 0;
-
-  constructor(inode: Inode, geo: Geometry, sink: BlockSink) {
-    this.#inode = inode;
-    this.#blockSize = geo.blockSize;
-    this.#sink = sink;
-  }
-
-  async append(bytes: Buffer): Promise<void> {
-    const { data, size } = this.#inode;
-    for (let at = 0; at < bytes.length; ) {
-      const index = Math.floor(this.#done / this.#blockSize);
-      const within = this.#done % this.#blockSize;
-      let run = 1;
-      while (data[index + run] === data[index]! + run && run * this.#blockSize - within < bytes.length - at) run++;
-      const length = Math.min(bytes.length - at, run * this.#blockSize - within);
-      await this.#writeIndirectBefore(data[index]!);
-      await this.#sink.write(data[index]! * this.#blockSize + within, bytes.subarray(at, at + length));
-      at += length;
-      this.#done += length;
-    }
-    if (this.#done === size) await this.#pad();
-  }
-
-  async #writeIndirectBefore(block: number): Promise<void> {
-    for (let next = this.#inode.indirect[this.#indirect]; next !== undefined && next.block < block; ) {
-      const { buffer, byteOffset, byteLength } = next.pointers;
-      await this.#sink.write(next.block * this.#blockSize, Buffer.from(buffer, byteOffset, byteLength));
-      next = this.#inode.indirect[++this.#indirect];
-    }
-  }
-
-  /** Zeros to the end of the last block, so that the next file's write follows this one without a gap. */
-  async #pad(): Promise<void> {
-    const within = this.#done % this.#blockSize;
-    if (within === 0) return;
-    const last = this.#inode.data.at(-1)!;
-    await this.#sink.write(last * this.#blockSize + within, Buffer.alloc(this.#blockSize - within));
-  }
 }

@@ -135,6 +135,15 @@ export const cycle = (edges: readonly { readonly from: string; readonly to: stri
   });
 };
 
+export const guestCannotMount = (guest: string, fs: string, able: readonly string[], place: Place | undefined) =>
+  new Problem({
+    code: 'guest-cannot-mount',
+    kind: 'manifest',
+    message: `${guest} cannot have its root on ${fs}`,
+    place,
+    fix: oneOf(able),
+  });
+
 export const missingRc = (service: string, folder: string) =>
   new Problem({
     code: 'missing-rc',

@@ -1,9 +1,13 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { PARTITION_START } from '../../formats/gpt.ts';
+import { sha256 } from '../../host/files.ts';
 import { packageRoot } from '../../host/paths.ts';
 import { ETC, manyMembers } from '../rig/archives.ts';
-import { checkImage, readImage, textsOf } from '../rig/debugfs.ts';
+import { checkImage, type FoundEntry, readImage, textsOf } from '../rig/debugfs.ts';
+import { readFfs } from '../rig/ffs.ts';
 import { Mirror } from '../rig/mirror.ts';
 import { parseMtree } from '../rig/mtree.ts';
 import { Sandbox } from '../rig/sandbox.ts';
@@ -150,5 +154,33 @@ withRealSets(
     }
     t.deepEqual(wrong, []);
     t.log(`${mtree.size} entries of the manifests compared`);
+
+    // On FFS it is the same tree, but for what fstab says.
+    const bare = (entries: Map<string, FoundEntry>) =>
+      new Map(
+        [...entries].map(([at, { type, mode, uid, gid, size, sha256, target }]) => [
+          at,
+          type === 'directory' ? { type, mode, uid, gid } : { type, mode, uid, gid, size, sha256, target },
+        ]),
+      );
+    const [before, fstab] = [bare(found), 'etc/fstab'];
+    for (const fs of ['ffs', 'ffs1']) {
+      box.write('services/real/service.yaml', `description: x\nsets: [rescue, etc]\nsize: 64M\nfs: ${fs}\n`);
+      const built = await box.smol(['build', 'real', '--arch', 'i386']);
+      t.is(built.code, 0, built.stderr);
+      const { complaints, entries, version } = readFfs(image, PARTITION_START);
+      t.deepEqual(complaints, []);
+      t.is(version, fs === 'ffs' ? 2 : 1);
+      const after = bare(entries);
+      t.is(after.get(fstab)!.sha256, sha256('NAME=realroot / ffs rw,log,noatime 1 1\n'));
+      after.set(fstab, before.get(fstab)!);
+      t.deepEqual(new Map([...after].sort()), new Map([...before].sort()));
+      t.is(
+        execFileSync('sgdisk', ['-i', '1', image], { encoding: 'utf8' }).includes(
+          '49F48D5A-B10E-11DC-B99B-0019D1879648',
+        ),
+        true,
+      );
+    }
   },
 );

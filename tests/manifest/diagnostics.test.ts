@@ -160,6 +160,22 @@ test('a kernel of another system than the release: both places', async (t) => {
   );
 });
 
+test('a file system that the guest cannot mount', async (t) => {
+  t.is(
+    await told(t, 'description: x\nrelease: debian\nsets: [busybox-static]\nfs: ffs\n', {}, [
+      'build',
+      'web',
+      '--arch',
+      'amd64',
+    ]),
+    `error[guest-cannot-mount]: linux cannot have its root on ffs
+ --> services/web/service.yaml:4:5
+4 | fs: ffs
+  |     ^^^
+  fix: use ext2`,
+  );
+});
+
 test('a service without etc/rc', async (t) => {
   const box = new Sandbox(t);
   box.write('smol.config.yaml', '# all by default\nrelease: netbsd-11\n');
@@ -203,24 +219,19 @@ test('services that are made from each other: the whole circle', async (t) => {
 
 test('what comes with a later version is refused by name', async (t) => {
   t.is(
-    await told(t, `${GOOD}fs: ffs\npackages: [nginx]\nfinalizer: {url: "https://example.org/x.sh"}\n`, {
+    await told(t, `${GOOD}packages: [nginx]\nfinalizer: {url: "https://example.org/x.sh"}\n`, {
       'services/web/postinst/00.sh': '',
     }),
     `error[not-yet]: finalizer: is understood, but this version of smol cannot do its work yet
- --> services/web/service.yaml:5:1
-5 | finalizer: {url: "https://example.org/x.sh"}
+ --> services/web/service.yaml:4:1
+4 | finalizer: {url: "https://example.org/x.sh"}
   | ^^^^^^^^^
   fix: remove finalizer:, or wait for a version that can: nothing is ignored silently
 error[not-yet]: packages: is understood, but this version of smol cannot do its work yet
- --> services/web/service.yaml:4:1
-4 | packages: [nginx]
+ --> services/web/service.yaml:3:1
+3 | packages: [nginx]
   | ^^^^^^^^
   fix: remove packages:, or wait for a version that can: nothing is ignored silently
-error[not-yet]: fs: ffs is understood, but this version of smol cannot do its work yet
- --> services/web/service.yaml:3:5
-3 | fs: ffs
-  |     ^^^
-  fix: remove fs: ffs, or wait for a version that can: nothing is ignored silently
 error[not-yet]: services/web/postinst is understood, but this version of smol cannot do its work yet
   fix: move postinst away, or wait for a version that can: nothing is ignored silently`,
   );

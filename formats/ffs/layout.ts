@@ -1,0 +1,91 @@
+import type { Entry, Tree } from '../../model/artifact.ts';
+import { countInodes, type DirectoryForm, type Inode, inodesOf, mapBlocks } from '../inodes.ts';
+import { FIRST_INODE, FRAGMENTS, fragmentsOf, type Geometry, geometry, type Version } from './geometry.ts';
+
+/** Which inode and which fragments each entry of a tree gets. Nothing here reads a byte of any file. */
+
+/** A file of more blocks than these has no fragments: its last block is whole (fs.h: blksize). */
+const DIRECT = 12;
+/** The file types of directory entries (sys/dirent.h: DT_*). */
+const FILE_TYPES: Readonly<Record<Entry['type'], number>> = {
+  fifo: 1,
+  character: 2,
+  directory: 4,
+  block: 6,
+  file: 8,
+  symlink: 10,
+};
+
+/** Directories of FFS: chunks of 512 bytes; names end with a zero (sys/ufs/ufs/dir.h). */
+export const DIRECTORIES: DirectoryForm = {
+  chunk: 512,
+  entryLength: (name) => (8 + name + 1 + 3) & ~3,
+  writeKind: (bytes, at, type, name) => {
+    bytes[at] = FILE_TYPES[type];
+    bytes[at + 1] = name;
+  },
+};
+
+export interface FfsLayout {
+  readonly geometry: Geometry;
+  readonly inodes: readonly Inode[];
+  /** Runs of fragments in use, in ascending order, from the start of the file system: [from, to). */
+  readonly used: readonly (readonly [number, number])[];
+}
+
+/** The layout of a tree (with all parent directories) in a file system of `size` bytes, or undefined if it does not fit. */
+export function layOut(tree: Tree, size: number, version: Version): FfsLayout | undefined {
+  const geo = geometry(size, countInodes(tree), version);
+  if (geo === undefined) return undefined;
+  const { blockSize, fragmentSize } = geo;
+  const allocator = new Allocator(geo);
+  const pointerSize = version === 1 ? 4 : 8;
+  const numbering = { first: FIRST_INODE, fastSymlink: 15 * pointerSize, directories: DIRECTORIES };
+  const inodes = inodesOf(tree, numbering, (length) => {
+    const count = Math.ceil(length / blockSize);
+    const tail = count <= DIRECT ? Math.ceil((length % blockSize) / fragmentSize) : 0;
+    return mapBlocks(count, blockSize / pointerSize, (index) =>
+      allocator.take(index === count - 1 && tail > 0 ? tail : FRAGMENTS),
+    );
+  });
+  return allocator.isFull ? undefined : { geometry: geo, inodes, used: allocator.used };
+}
+
+/**
+ * Fragments are given out in ascending order, so that an image is written from front to back. What is asked for at once
+ * lies in one block; what is left of a block that the next file does not fit into stays free.
+ */
+class Allocator {
+  readonly #geometry: Geometry;
+  #group = 0;
+  #next: number;
+  readonly used: [number, number][] = [];
+  /** Whether more was asked for than there is. */
+  isFull = false;
+
+  constructor(geo: Geometry) {
+    this.#geometry = geo;
+    this.#next = geo.data + geo.summaryFragments;
+  }
+
+  take(count: number): number {
+    for (;;) {
+      const within = this.#next % FRAGMENTS;
+      const at = within + count > FRAGMENTS ? this.#next - within + FRAGMENTS : this.#next;
+      const start = this.#group * this.#geometry.perGroup;
+      if (at + count <= start + fragmentsOf(this.#geometry, this.#group)) {
+        this.#next = at + count;
+        const last = this.used.at(-1);
+        if (last !== undefined && last[1] === at) last[1] = this.#next;
+        else this.used.push([at, this.#next]);
+        return at;
+      }
+      if (this.#group + 1 === this.#geometry.groups) {
+        this.isFull = true;
+        return 0;
+      }
+      this.#group++;
+      this.#next = this.#group * this.#geometry.perGroup + this.#geometry.data;
+    }
+  }
+}

@@ -1,18 +1,28 @@
 import type { Arch } from '../model/arch.ts';
+import type { Release } from '../model/manifest.ts';
 import type { Step } from '../model/step.ts';
 import type { Furnishings } from '../tasks/furnish.ts';
 import type { FileSystemName } from '../tasks/image.ts';
 import { makedevStep } from '../tasks/makedev.ts';
 import { mtreeStep } from '../tasks/mtree.ts';
-import type { Target } from './target.ts';
+
+/** What a guest needs to know of the image that it will have its root on. */
+export interface Root {
+  /** The target's. */
+  readonly name: string;
+  /** The name of the partition. */
+  readonly partition: string;
+  readonly fs: FileSystemName;
+  readonly readOnly: boolean;
+}
 
 /** What differs between operating systems, as data: what every image of one holds, and how its boot reads on the console. */
 export interface Guest {
   /** The file systems that it can have its root on. */
   readonly fileSystems: readonly FileSystemName[];
-  furnishings(target: Target): Furnishings;
+  furnishings(root: Root): Furnishings;
   /** Layers that are made of the sets, over them. */
-  adapt(target: Target, sets: Step): { label: string; tree: Step }[];
+  adapt(root: Root, sets: Step): { label: string; tree: Step }[];
   /** The console device in the words of the kernel's command line. */
   console(arch: Arch, viocon: boolean): string;
   root(partition: string): string;
@@ -21,16 +31,16 @@ export interface Guest {
   readonly panic: RegExp;
 }
 
-export const GUESTS: Readonly<Record<Target['guest'], Guest>> = {
+export const GUESTS: Readonly<Record<Release['guest'], Guest>> = {
   netbsd: {
     fileSystems: ['ext2', 'ffs', 'ffs1'],
-    furnishings: (target) => ({
+    furnishings: (root) => ({
       directories: ['/sbin', '/bin', '/dev', '/etc/include', '/var/qemufwcfg'],
-      files: { '/etc/fstab': `NAME=${target.partition} / ${netbsdOptions(target)} 1 1\n` },
+      files: { '/etc/fstab': `NAME=${root.partition} / ${netbsdOptions(root)} 1 1\n` },
     }),
-    adapt: (target, sets) => [
-      { label: "the sets' manifests", tree: mtreeStep(target.name, sets) },
-      { label: "NetBSD's device script", tree: makedevStep(target.name, sets) },
+    adapt: (root, sets) => [
+      { label: "the sets' manifests", tree: mtreeStep(root.name, sets) },
+      { label: "NetBSD's device script", tree: makedevStep(root.name, sets) },
     ],
     console: (_arch, viocon) => `console=${viocon ? 'viocon' : 'com'}`,
     root: (partition) => `root=NAME=${partition}`,
@@ -39,9 +49,9 @@ export const GUESTS: Readonly<Record<Target['guest'], Guest>> = {
   },
   linux: {
     fileSystems: ['ext2'],
-    furnishings: (target) => ({
+    furnishings: (root) => ({
       directories: ['/dev', '/etc/include', '/proc', '/run', '/sys', '/tmp'],
-      files: { '/etc/fstab': `PARTLABEL=${target.partition} / ext2 ${target.readOnly ? 'ro' : 'rw'},noatime 0 1\n` },
+      files: { '/etc/fstab': `PARTLABEL=${root.partition} / ext2 ${root.readOnly ? 'ro' : 'rw'},noatime 0 1\n` },
     }),
     adapt: () => [],
     console: (arch) => `console=${arch === 'evbarm-aarch64' ? 'ttyAMA0' : 'ttyS0'}`,
@@ -52,7 +62,7 @@ export const GUESTS: Readonly<Record<Target['guest'], Guest>> = {
 };
 
 /** Type and options in fstab(5). The log of WAPBL, which FFS has, spares a check after a crash; nobody writes to what is read-only. */
-function netbsdOptions({ fs, readOnly }: Target): string {
+function netbsdOptions({ fs, readOnly }: Root): string {
   const mode = readOnly ? 'ro' : 'rw';
   return fs === 'ext2' ? `ext2fs ${mode},noatime` : `ffs ${mode}${readOnly ? '' : ',log'},noatime`;
 }

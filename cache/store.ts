@@ -113,7 +113,7 @@ export class Store implements BlobStore {
     return { ...index, kind: 'tree', blobs: [...blobs].sort(), entries: tree.length };
   }
 
-  async readTree(artifact: TreeArtifact): Promise<Tree> {
+  async readTree(artifact: Pick<TreeArtifact, 'digest'>): Promise<Tree> {
     return parseTree(await this.readBytes(artifact.digest));
   }
 

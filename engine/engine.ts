@@ -4,10 +4,10 @@ import { withLock } from '../host/lock.ts';
 import { type Artifact, blobsOf, type Digest } from '../model/artifact.ts';
 import type { Emit } from '../model/event.ts';
 import { unreliableCache } from '../model/problems.ts';
-import { type BlobStore, CorruptBlob, type Pool, type Step, type StepContext } from '../model/step.ts';
+import { type BlobStore, CorruptBlob, type Pool, type Prior, type Step, type StepContext } from '../model/step.ts';
 import type { Done, History, Result } from './history.ts';
 import { canonical, FORMAT } from './key.ts';
-import { type Keyed, keyed } from './keyed.ts';
+import { digestOf, type Keyed, keyed } from './keyed.ts';
 import type { Publications } from './publications.ts';
 import { Scratch } from './scratch.ts';
 import { Slots } from './slots.ts';
@@ -213,6 +213,7 @@ export class Engine {
       inputs,
       source: step.source,
       identity,
+      prior: this.#prior(step),
     });
     this.#signal.throwIfAborted();
     if (output.kind === 'publication') {
@@ -224,6 +225,21 @@ export class Engine {
     const result = { output, log: context.lines, ms };
     this.#workshop.records.write({ format: FORMAT, step: step.name, key, parts, ...result });
     return result;
+  }
+
+  /** What the step published the last time, if it did so in the way that it would now. */
+  #prior({ task, publish }: Step): Prior | undefined {
+    const { publications, records } = this.#workshop;
+    const key = publish && publications.keyOf(publish);
+    const parts = key && records.read(key)?.parts;
+    if (!parts || parts.task !== task.kind || parts.version !== task.version) return undefined;
+    const inputs = Object.entries(parts.inputs as Record<string, string>);
+    return {
+      key,
+      options: parts.options!,
+      inputs: Object.fromEntries(inputs.map(([name, input]) => [name, digestOf(input)])),
+      take: (file) => publications.take(publish!, key, file),
+    };
   }
 
   async #ensure(step: Step): Promise<Artifact> {

@@ -32,3 +32,8 @@ export function keyed(
   };
   return { step, key: keyOf(parts), parts, inputs, identity };
 }
+
+/** The digest of an input, as the parts of a key have it. */
+export function digestOf(input: string): Digest {
+  return input.slice(input.indexOf(' ') + 1);
+}

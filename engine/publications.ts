@@ -1,7 +1,8 @@
+import { rmSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { readChecked, writeChecked } from '../host/checked.ts';
-import { asProblem, signature } from '../host/files.ts';
+import { asProblem, isHeld, signature } from '../host/files.ts';
 import type { Digest, Publication } from '../model/artifact.ts';
 
 /** Files that steps made outside the store, such as images: which key each is of, and whether it is still untouched. */
@@ -15,8 +16,24 @@ export class Publications {
 
   /** Whether the file is there, as the step with this key made it. */
   isInPlace(file: string, key: Digest): boolean {
+    return this.keyOf(file) === key;
+  }
+
+  /** The key of the step that made a file, if it is there and untouched. */
+  keyOf(file: string): Digest | undefined {
     const note = readChecked<{ key: Digest; signature: string }>(this.#note(file));
-    return note !== undefined && note.key === key && note.signature === signature(file);
+    return note !== undefined && note.signature === signature(file) ? note.key : undefined;
+  }
+
+  /**
+   * Moves a file that is in place to where it may be changed, unless somebody holds it: another name of it (a VM whose
+   * disk lies over it), or an open file with a lock. From then on nothing is in place, whatever happens to who took it.
+   */
+  async take(file: string, key: Digest, to: string): Promise<boolean> {
+    if (!this.isInPlace(file, key) || isHeld(file)) return false;
+    rmSync(this.#note(file));
+    await rename(file, to);
+    return true;
   }
 
   /** Puts what a step made where it belongs, in place of what was there. */

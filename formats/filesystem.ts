@@ -1,7 +1,6 @@
-import type { Entry, Tree } from '../model/artifact.ts';
-import type { BlockForm, Contents } from './filewriter.ts';
-import type { Inode } from './inodes.ts';
-import type { BlockSink } from './sink.ts';
+import type { Tree } from '../model/artifact.ts';
+import type { BlockForm, Inode } from './inodes.ts';
+import type { Extent } from './sink.ts';
 
 /** What tells one file system from another of the same contents. */
 export interface Identity {
@@ -17,32 +16,23 @@ export interface Layout {
   readonly form: BlockForm;
   /** In the order of their numbers, the root first. */
   readonly inodes: readonly Inode[];
-  /** Writes the file system, from front to back. What is empty is not written. */
-  write(identity: Identity, contents: Contents, sink: BlockSink): Promise<void>;
+  /** Bytes that are left for contents. */
+  readonly free: number;
+  /** All but the contents of inodes: superblocks, maps, tables of inodes. */
+  tables(identity: Identity): Iterable<Extent>;
 }
 
 /** Finds room for a tree (with all parent directories) in so many bytes; undefined if it does not fit. */
 export type FileSystem = (tree: Tree, size: number) => Layout | undefined;
 
-/** The smallest number of bytes, in whole MiB, that a tree needs; the file system's own tables included. */
-export function smallestSize(fileSystem: FileSystem, tree: Tree): number {
-  const fits = (mib: number) => fileSystem(tree, mib * 1024 ** 2) !== undefined;
-  let high = 1;
-  while (!fits(high)) high *= 2;
-  let low = Math.floor(high / 2);
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
-    if (fits(middle)) high = middle;
-    else low = middle;
-  }
-  return high * 1024 ** 2;
-}
+/** A run of bytes, from its first byte to the one after its last. */
+export type Range = readonly [from: number, to: number];
 
-/** The entry whose contents a byte of the file system belongs to; undefined if it is of the tables, or of no file. */
-export function ownerOf({ form, inodes }: Layout, position: number): Entry | undefined {
-  const holds = (block: number, bytes: number) => position >= block * form.unit && position < block * form.unit + bytes;
-  const owns = ({ data, indirect, size }: Inode) =>
-    indirect.some(({ block }) => holds(block, form.blockSize)) ||
-    data.some((block, n) => holds(block, Math.min(form.blockSize, size - n * form.blockSize)));
-  return inodes.find(owns)?.entry;
+/** Where the contents of an inode lie, as they are written: the last block up to the end of its last unit. */
+export function* rangesOf({ data, indirect, size }: Inode, { blockSize, unit }: BlockForm): Generator<Range> {
+  for (const { block } of indirect) yield [block * unit, block * unit + blockSize];
+  for (const [n, block] of data.entries()) {
+    const length = Math.min(blockSize, size - n * blockSize);
+    yield [block * unit, block * unit + Math.ceil(length / unit) * unit];
+  }
 }

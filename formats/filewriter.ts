@@ -1,29 +1,20 @@
 import type { Entry } from '../model/artifact.ts';
-import { type DirectoryForm, directoryBytes, type Inode } from './inodes.ts';
+import { type BlockForm, directoryBytes, type Inode } from './inodes.ts';
 import type { BlockSink } from './sink.ts';
 
 /** The contents of files in the order in which they are asked for, in pieces that together are the file. */
 export type Contents = (entries: readonly Entry[]) => AsyncGenerator<{ entry: Entry; piece: Buffer }>;
 
-/** Sizes in bytes. */
-export interface BlockForm {
-  readonly blockSize: number;
-  /** What numbers of blocks count. */
-  readonly unit: number;
-  readonly pointerSize: 4 | 8;
-}
-
 /** Writes what inodes point to: first all directories, then long symbolic links, then files, each at ascending positions. */
 export async function writeContents(
   inodes: readonly Inode[],
   form: BlockForm,
-  directories: DirectoryForm,
   contents: Contents,
   sink: BlockSink,
 ): Promise<void> {
   for (const inode of inodes) {
     if (inode.entry.type !== 'directory') continue;
-    await new InodeWriter(inode, form, sink).append(directoryBytes(inode, directories));
+    await new InodeWriter(inode, form, sink).append(directoryBytes(inode, form.directories));
   }
   const files = new Map<Entry, InodeWriter>();
   for (const inode of inodes.filter(({ data }) => data.length > 0)) {

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import type { BlockSink } from './sink.ts';
+import type { Extent } from './sink.ts';
 import { guidBytes, uuidFrom } from './uuid.ts';
 
 /** GUID partition tables, as the UEFI specification 2.10 has them in section 5. Sectors are 512 bytes. */
@@ -9,8 +9,10 @@ const ENTRIES = 128;
 const ENTRY_SIZE = 128;
 const TABLE_SECTORS = (ENTRIES * ENTRY_SIZE) / SECTOR;
 
-/** Partitions begin and end at whole MiB, where every tool puts them. */
+/** Partitions begin and end at whole MiB, where every tool puts them; on the tiniest disks they end at a multiple of 64 KiB. */
 const ALIGNMENT = 1024 * 1024;
+const TINY_ALIGNMENT = 64 * 1024;
+const TINY = 4 * ALIGNMENT;
 export const PARTITION_START = ALIGNMENT;
 /** What the backup table takes at the end: 33 sectors. */
 const TRAILER = 33 * SECTOR;
@@ -24,14 +26,17 @@ const PARTITION_TYPES = {
 
 /** The length in bytes of the one partition of a disk of `size` bytes; not positive if the disk is too small for any. */
 export function partitionLength(size: number): number {
-  return (Math.floor((size - TRAILER) / ALIGNMENT) - 1) * ALIGNMENT;
+  const alignment = size < TINY ? TINY_ALIGNMENT : ALIGNMENT;
+  return Math.floor((size - TRAILER) / alignment) * alignment - PARTITION_START;
 }
 
-/** Writes the tables of a disk of `size` bytes, a multiple of 512, with one partition. All GUIDs come from `seed`. */
-export async function writeGpt(
-  sink: BlockSink,
-  disk: { size: number; name: string; type: keyof typeof PARTITION_TYPES; seed: string },
-): Promise<void> {
+/** The tables of a disk of `size` bytes, a multiple of 512, with one partition. All GUIDs come from `seed`. */
+export function gptTables(disk: {
+  size: number;
+  name: string;
+  type: keyof typeof PARTITION_TYPES;
+  seed: string;
+}): Extent[] {
   const sectors = disk.size / SECTOR;
   const entry = Buffer.alloc(ENTRY_SIZE);
   guidBytes(PARTITION_TYPES[disk.type]).copy(entry, 0);
@@ -68,6 +73,8 @@ export async function writeGpt(
   mbr.writeUInt16LE(0xaa55, 510);
 
   const backup = sectors - 1 - TABLE_SECTORS;
-  await sink.write(0, Buffer.concat([mbr, header(1, sectors - 1, 2), table]));
-  await sink.write(backup * SECTOR, Buffer.concat([table, header(sectors - 1, 1, backup)]));
+  return [
+    { position: 0, bytes: Buffer.concat([mbr, header(1, sectors - 1, 2), table]) },
+    { position: backup * SECTOR, bytes: Buffer.concat([table, header(sectors - 1, 1, backup)]) },
+  ];
 }

@@ -45,6 +45,15 @@ export interface DirectoryForm {
   writeKind(bytes: Buffer, at: number, type: Entry['type'], name: number): void;
 }
 
+/** How a file system divides its contents; sizes in bytes. */
+export interface BlockForm {
+  readonly blockSize: number;
+  /** What numbers of blocks count. */
+  readonly unit: number;
+  readonly pointerSize: 4 | 8;
+  readonly directories: DirectoryForm;
+}
+
 export interface Numbering {
   /** The first inode that is not reserved. */
   readonly first: number;

@@ -3,6 +3,12 @@ export interface BlockSink {
   write(position: number, bytes: Uint8Array): Promise<void>;
 }
 
+/** Bytes, and where they go. */
+export interface Extent {
+  readonly position: number;
+  readonly bytes: Buffer;
+}
+
 /** A sink that shifts everything by a number of bytes: a partition of a disk. */
 export function shifted(sink: BlockSink, by: number): BlockSink {
   return { write: (position, bytes) => sink.write(position + by, bytes) };

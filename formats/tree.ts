@@ -54,14 +54,27 @@ export function withParents(entries: Iterable<Entry>): Tree {
   return [...byName.values()].sort(byPath);
 }
 
+/** The files of a tree, each inode once. */
+export function* inodesOfFiles(tree: Tree): Generator<FileEntry> {
+  const seen = new Set<string>();
+  for (const entry of tree.filter(isFile)) {
+    const inode = inodeOf(entry);
+    if (!seen.has(inode)) yield entry;
+    seen.add(inode);
+  }
+}
+
+/** Bytes in all files together. */
+export function contentSize(tree: Tree): number {
+  let size = 0;
+  for (const { content } of inodesOfFiles(tree)) size += content.size;
+  return size;
+}
+
 /** The sizes of all files below each directory that is at most `depth` parts deep, largest first. */
 export function largestDirectories(tree: Tree, most: number, depth = 3): { path: string; size: number }[] {
   const sizes = new Map<string, number>();
-  const counted = new Set<string>();
-  for (const entry of tree.filter(isFile)) {
-    const inode = inodeOf(entry);
-    if (counted.has(inode)) continue;
-    counted.add(inode);
+  for (const entry of inodesOfFiles(tree)) {
     const parts = entry.path.split('/').slice(0, -1).slice(0, depth);
     for (let n = 1; n <= parts.length; n++) {
       const directory = parts.slice(0, n).join('/');

@@ -123,6 +123,14 @@ export function signature(file: string): string | undefined {
   }
 }
 
+/** Whether a file has other names, or somebody has it open with a lock, as QEMU has its images; true where that cannot be told. */
+export function isHeld(file: string): boolean {
+  const { nlink, ino } = statSync(file);
+  const locks = readIfThere('/proc/locks');
+  // proc(5): of each lock a line with the device and, after it, the inode.
+  return nlink > 1 || locks === undefined || new RegExp(`^.*:${ino} `, 'm').test(locks);
+}
+
 export interface HostEntry {
   /** Relative to the folder, parts joined by `/`. */
   readonly path: string;

@@ -80,7 +80,7 @@ function requirement(error: ErrorObject): string {
 
 /** Patterns in the words of people. */
 const EXAMPLES: Readonly<Record<string, string>> = {
-  '^[1-9][0-9]*[KMG]$': 'a size such as 20M or 1G',
+  '^([1-9][0-9]*[KMG]|auto(\\+[1-9][0-9]*[KMG%])?)$': 'a size such as 20M or 1G, auto, auto+64M or auto+10%',
   '^[1-9][0-9]*[MG]$': 'a size such as 128M or 1G',
   '^/': 'a path that begins with /',
   '^(/(?!\\.\\.?(/|$))[^/]+)+/?$': 'a path that begins with / and has no . or .. in it',

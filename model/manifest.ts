@@ -197,6 +197,14 @@ export type Sets = [string, ...string[]];
  */
 export type KernelName = string;
 /**
+ * The size of the image: a number with K, M or G, such as 20M; or auto: as small as its contents allow, with auto+64M or auto+10% to leave so much free. By default 512M.
+ */
+export type Size = string;
+/**
+ * Make the image as small as its contents and a tenth more: the same as size: auto+10%.
+ */
+export type Minimize = boolean;
+/**
  * A hand-made directory, beside service.yaml or from the project's root with a leading /, laid over the sets. Permission bits are kept, owners become root:wheel.
  */
 export type Rootdir = string;
@@ -221,10 +229,6 @@ export type Packages = string[];
  * Memory of the VM: a number with M or G, such as 128M.
  */
 export type Memory = string;
-/**
- * The size of the image: a number with K, M or G, such as 20M.
- */
-export type Size = string;
 
 /**
  * services/<name>/service.yaml: what goes into one image, and how it runs.
@@ -250,10 +254,8 @@ export interface Service {
   from?: string;
   sets?: Sets;
   kernel?: KernelName;
-  /**
-   * The size of the image: a number with K, M or G, such as 20M.
-   */
-  size?: string;
+  size?: Size;
+  minimize?: Minimize;
   rootdir?: Rootdir;
   finalizer?: Finalizer;
   readOnly?: ReadOnly;
@@ -353,6 +355,7 @@ export interface Override {
   sets?: Sets;
   kernel?: KernelName;
   size?: Size;
+  minimize?: Minimize;
   rootdir?: Rootdir;
   readOnly?: ReadOnly;
   fs?: Fs;

@@ -68,7 +68,7 @@ export interface BlobStore {
   /** All bytes of one file of a tree. */
   readEntry(entry: Entry, signal: AbortSignal): Promise<Buffer>;
   putTree(tree: Tree): Promise<TreeArtifact>;
-  readTree(artifact: TreeArtifact): Promise<Tree>;
+  readTree(artifact: Pick<TreeArtifact, 'digest'>): Promise<Tree>;
 }
 
 export interface SourceContext {
@@ -80,6 +80,16 @@ export interface SourceContext {
   progress(done: number, total: number | undefined): void;
 }
 
+/** A file that a step published the last time, untouched since. */
+export interface Prior {
+  readonly key: Digest;
+  readonly options: Json;
+  /** The digests of what its inputs were then. */
+  readonly inputs: Readonly<Record<string, Digest>>;
+  /** Moves it to `file`, where it may be changed; false if it is held by anybody or not what it was: then make a new one. */
+  take(file: string): Promise<boolean>;
+}
+
 export interface StepContext extends SourceContext {
   readonly key: Digest;
   readonly options: Json;
@@ -87,6 +97,8 @@ export interface StepContext extends SourceContext {
   readonly source?: Source | undefined;
   /** What the source was identified as. */
   readonly identity?: Json | undefined;
+  /** Of a step that publishes: what may save it work, and changes nothing of what it makes. */
+  readonly prior?: Prior | undefined;
 }
 
 /** Thrown by a read of the store: the blob is gone, or not what it was. The engine makes it again. */

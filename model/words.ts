@@ -52,3 +52,14 @@ export function parseSize(text: string): number {
   const unit = { K: 1024, M: 1024 ** 2, G: 1024 ** 3 }[text.at(-1) as 'K' | 'M' | 'G'];
   return Number.parseInt(text, 10) * unit;
 }
+
+/** How large an image is to be: so many bytes; or as small as it can, with so many bytes and percents of its files left free. */
+export type ImageSize = { readonly bytes: number } | { readonly free: number; readonly percent: number };
+
+/** The size of an image written as `20M`, `auto`, `auto+64M` or `auto+10%`. */
+export function parseImageSize(text: string): ImageSize {
+  const [size, more] = text.split('+');
+  if (size !== 'auto') return { bytes: parseSize(text) };
+  if (more === undefined) return { free: 0, percent: 0 };
+  return more.endsWith('%') ? { free: 0, percent: Number.parseInt(more, 10) } : { free: parseSize(more), percent: 0 };
+}

@@ -1,8 +1,9 @@
+import type { FileSystemName } from '../formats/disk.ts';
 import type { Arch } from '../model/arch.ts';
 import type { Release } from '../model/manifest.ts';
 import type { Step } from '../model/step.ts';
 import type { Furnishings } from '../tasks/furnish.ts';
-import type { FileSystemName } from '../tasks/image.ts';
+
 import { makedevStep } from '../tasks/makedev.ts';
 import { mtreeStep } from '../tasks/mtree.ts';
 

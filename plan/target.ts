@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { FileSystemName } from '../formats/disk.ts';
 import { NAME_LIMIT } from '../formats/gpt.ts';
 import { isDirectory } from '../host/digests.ts';
 import { walk } from '../host/files.ts';
@@ -8,8 +9,8 @@ import { ARCHS, type Arch, archNamed } from '../model/arch.ts';
 import type { Build, Release, Service } from '../model/manifest.ts';
 import { type Place, type Problem, Problems, problemsOf } from '../model/problem.ts';
 import * as problems from '../model/problems.ts';
-import { parseSize } from '../model/words.ts';
-import type { FileSystemName } from '../tasks/image.ts';
+import { type ImageSize, parseImageSize } from '../model/words.ts';
+
 import { GUESTS } from './guests.ts';
 
 /** One service for one architecture, with everything decided. */
@@ -28,8 +29,8 @@ export interface Target {
   readonly kernel: { readonly name: string; readonly file: string; readonly build: Build };
   /** The name of the root partition, by which the kernel finds it. */
   readonly partition: string;
-  /** Bytes, of the whole image. */
-  readonly size: number;
+  /** Of the whole image. */
+  readonly size: ImageSize;
   readonly fs: FileSystemName;
   readonly readOnly: boolean;
   /** Absolute. */
@@ -43,6 +44,10 @@ export interface Target {
   /** Where the image goes. */
   readonly image: string;
 }
+
+const DEFAULT_SIZE = '512M';
+/** What mkimg.sh leaves of an image that it minimizes: its contents and a tenth more. */
+const MINIMIZED = 'auto+10%';
 
 /** Parts of a service that a later version will work on: refused, so that nobody believes that they did something. */
 const LATER_KEYS = ['finalizer', 'packages', 'postinst'] as const;
@@ -176,7 +181,7 @@ async function decide(
     sets,
     kernel: { name: kernelName, file: kernel.file, build },
     partition,
-    size: parseSize(service.size!),
+    size: parseImageSize(service.size ?? (service.minimize ? MINIMIZED : DEFAULT_SIZE)),
     fs,
     readOnly: service.readOnly ?? false,
     rootdir,

@@ -1,72 +1,65 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
-import { ext2 } from '../formats/ext2/write.ts';
-import { ffs } from '../formats/ffs/write.ts';
-import { type FileSystem, ownerOf, smallestSize } from '../formats/filesystem.ts';
-import { PARTITION_START, partitionLength, writeGpt } from '../formats/gpt.ts';
-import { type BlockSink, shifted } from '../formats/sink.ts';
-import { largestDirectories } from '../formats/tree.ts';
-import { uuidFrom } from '../formats/uuid.ts';
+import {
+  type Disk,
+  type DiskForm,
+  type FileSystemName,
+  layOutDisk,
+  ownerOf,
+  smallestDisk,
+  writeDisk,
+} from '../formats/disk.ts';
+import type { Contents } from '../formats/filewriter.ts';
+import { patchOf } from '../formats/patch.ts';
+import type { BlockSink, Extent } from '../formats/sink.ts';
+import { contentSize, largestDirectories } from '../formats/tree.ts';
 import { asProblem } from '../host/files.ts';
-import type { TreeArtifact } from '../model/artifact.ts';
+import type { Tree, TreeArtifact } from '../model/artifact.ts';
 import { imageTooSmall } from '../model/problems.ts';
-import type { Step, StepContext, Task } from '../model/step.ts';
+import { CorruptBlob, type Step, type StepContext, type Task } from '../model/step.ts';
+import type { ImageSize } from '../model/words.ts';
 
 interface Options {
   readonly target: string;
   /** The name of the root partition. */
   readonly partition: string;
-  /** Bytes, of the whole disk. */
-  readonly size: number;
+  readonly size: ImageSize;
   readonly fs: FileSystemName;
 }
 
-export type FileSystemName = 'ext2' | 'ffs' | 'ffs1';
-
-const FILE_SYSTEMS: Readonly<Record<FileSystemName, FileSystem>> = { ext2, ffs: ffs(2), ffs1: ffs(1) };
-
-/** What the tables of the disk take beside the file system. */
-const OVERHEAD = 2 * 1024 * 1024;
-
 /**
- * A disk with one partition, written straight from a tree: GPT, a file system, the contents of the files; never what is empty.
- * Its digest is its key: the identifiers in it come from the key, and each file is checked as it is copied, so two
- * images have the same bytes if, and only if, they have the same key. To hash hundreds of megabytes would say no more.
+ * A disk image, written straight from a tree. Its digest is its key: the identifiers in it come from the key, and each
+ * file is checked as it is copied, so two images have the same bytes if, and only if, they have the same key. To hash
+ * hundreds of megabytes would say no more. Where the last image is still in place and untouched, it is made into the
+ * new one by writing what differs; the bytes are the same as if all of it had been written.
  */
 export const image: Task = {
   kind: 'image',
-  version: 2,
+  version: 3,
   summary: 'a bootable disk image from a tree',
   pool: 'disk',
   async run(context: StepContext) {
-    const { target, partition, size, fs } = context.options as unknown as Options;
+    const options = context.options as unknown as Options;
     const tree = await context.store.readTree(context.inputs.tree as TreeArtifact);
-    const layout = FILE_SYSTEMS[fs](tree, partitionLength(size));
-    if (layout === undefined) {
-      throw imageTooSmall(target, size, smallestSize(FILE_SYSTEMS[fs], tree) + OVERHEAD, largestDirectories(tree, 10));
-    }
+    const disk = layOutDisk(tree, formOf(options, tree), context.key);
+    if (disk === undefined) throw tooSmall(options, tree);
+    const contents: Contents = (entries) => context.store.readEntries(entries, context.signal);
     const name = 'disk.img';
     const file = path.join(await context.scratch(), name);
-    const time = tree.reduce((newest, entry) => Math.max(newest, entry.mtime ?? 0), 0);
     try {
-      await using disk = await SparseFile.create(file, size);
-      await writeGpt(disk, { size, name: partition, type: fs === 'ext2' ? 'ext2' : 'ffs', seed: context.key });
-      const identity = { uuid: uuidFrom(context.key, 'file system'), label: partition.slice(0, 16), time };
-      const contents = (entries: Parameters<typeof context.store.readEntries>[0]) =>
-        context.store.readEntries(entries, context.signal);
-      await layout.write(identity, contents, shifted(disk, PARTITION_START));
-      return { kind: 'publication', file: name, size, digest: context.key };
+      const patch = await patchOfPrior(disk, contents, context);
+      if (patch === undefined || !(await context.prior!.take(file))) await writeNew(file, disk, contents);
+      else await writeExtents(file, patch);
+      return { kind: 'publication', file: name, size: disk.size, digest: context.key };
     } catch (error) {
       throw asProblem(error, file);
     }
   },
   async locate({ store, options, inputs }, position) {
-    const { size, fs } = options as unknown as Options;
-    const length = partitionLength(size);
-    if (position < PARTITION_START || position >= PARTITION_START + length) return 'the partition table';
-    const layout = FILE_SYSTEMS[fs](await store.readTree(inputs.tree as TreeArtifact), length);
-    const owner = layout && ownerOf(layout, position - PARTITION_START);
-    return owner === undefined ? 'the tables of the file system' : `/${owner.path}`;
+    const tree = await store.readTree(inputs.tree as TreeArtifact);
+    const disk = layOutDisk(tree, formOf(options as unknown as Options, tree), '');
+    const owner = disk === undefined ? 'the image' : ownerOf(disk, position);
+    return typeof owner === 'string' ? owner : `/${owner.path}`;
   },
 };
 
@@ -74,25 +67,81 @@ export function imageStep(options: Options, tree: Step, file: string): Step {
   return { name: `image ${options.target}`, task: image, options: { ...options }, inputs: { tree }, publish: file };
 }
 
-/** A new file of so many bytes, with holes wherever nothing is written. */
+/** The disk that an image step writes of a tree; the size of what is to be as small as it can comes from the tree. */
+export function formOf({ size, partition, fs }: Options, tree: Tree): DiskForm {
+  if ('bytes' in size) return { size: size.bytes, partition, fs };
+  const free = size.free + Math.ceil((contentSize(tree) * size.percent) / 100);
+  return { size: smallestDisk(tree, fs, free), partition, fs };
+}
+
+function tooSmall({ target, size, fs }: Options, tree: Tree) {
+  return imageTooSmall(target, (size as { bytes: number }).bytes, smallestDisk(tree, fs), largestDirectories(tree, 10));
+}
+
+/** What makes the last image into this one; undefined if there is none in place, or it is no shorter way. */
+async function patchOfPrior(disk: Disk, contents: Contents, context: StepContext): Promise<Extent[] | undefined> {
+  const { prior, store } = context;
+  if (prior === undefined) return undefined;
+  try {
+    const tree = await store.readTree({ digest: prior.inputs.tree! });
+    const before = layOutDisk(tree, formOf(prior.options as unknown as Options, tree), prior.key);
+    return before && (await patchOf(before, disk, contents));
+  } catch (error) {
+    // What the last image was made of need not be in the cache any more; what this one is made of is asked for again.
+    if (error instanceof CorruptBlob) return undefined;
+    throw error;
+  }
+}
+
+async function writeNew(file: string, disk: Disk, contents: Contents): Promise<void> {
+  await using sparse = new SparseFile(await open(file, 'wx'));
+  await sparse.truncate(disk.size);
+  await writeDisk(disk, contents, sparse);
+}
+
+async function writeExtents(file: string, patch: readonly Extent[]): Promise<void> {
+  const handle = await open(file, 'r+');
+  try {
+    for (const { position, bytes } of patch) await writeAll(handle, position, bytes);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function writeAll(handle: FileHandle, position: number, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}
+
+/** What is looked at for zeros, at whole multiples of it: the clusters of most file systems of hosts, and more. */
+const HOLE = 64 * 1024;
+const ZEROS = Buffer.alloc(HOLE);
+
+/** A new file that has holes wherever nothing, or nothing but zeros, is written. */
 class SparseFile implements BlockSink, AsyncDisposable {
   readonly #handle: FileHandle;
 
-  private constructor(handle: FileHandle) {
+  constructor(handle: FileHandle) {
     this.#handle = handle;
   }
 
-  static async create(file: string, size: number): Promise<SparseFile> {
-    const handle = await open(file, 'wx');
-    await handle.truncate(size);
-    return new SparseFile(handle);
+  async truncate(size: number): Promise<void> {
+    await this.#handle.truncate(size);
   }
 
   async write(position: number, bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.length; ) {
-      const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, position + done);
-      done += bytesWritten;
+    let from = 0;
+    for (let at = 0; at < bytes.length; ) {
+      const end = Math.min(bytes.length, at + HOLE - ((position + at) % HOLE));
+      if (ZEROS.compare(bytes, at, end, 0, end - at) === 0) {
+        await writeAll(this.#handle, position + from, bytes.subarray(from, at));
+        from = end;
+      }
+      at = end;
     }
+    await writeAll(this.#handle, position + from, bytes.subarray(from));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

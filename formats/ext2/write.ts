@@ -1,7 +1,6 @@
 import type { FileSystem, Identity } from '../filesystem.ts';
-import { writeContents } from '../filewriter.ts';
 import { deviceNumber, TYPE_BITS } from '../inodes.ts';
-import { type BlockSink, CoalescingSink } from '../sink.ts';
+import type { Extent } from '../sink.ts';
 import { dataBlocks, FIRST_INODE, type Geometry, INODE_SIZE } from './geometry.ts';
 import { directoriesOf, type Ext2Layout, layOut } from './layout.ts';
 
@@ -9,21 +8,17 @@ import { directoriesOf, type Ext2Layout, layOut } from './layout.ts';
 export const ext2: FileSystem = (tree, size) => {
   const layout = layOut(tree, size);
   if (layout === undefined) return undefined;
-  const { blockSize } = layout.geometry;
-  const form = { blockSize, unit: blockSize, pointerSize: 4 } as const;
+  const { geometry: geo, inodes } = layout;
+  const { blockSize } = geo;
   return {
-    form,
-    inodes: layout.inodes,
-    async write(identity, contents, target) {
-      const sink = new CoalescingSink(target);
-      await writeTables(layout, identity, sink);
-      await writeContents(layout.inodes, form, directoriesOf(blockSize), contents, sink);
-      await sink.flush();
-    },
+    form: { blockSize, unit: blockSize, pointerSize: 4, directories: directoriesOf(blockSize) },
+    inodes,
+    free: (dataBlocks(geo) - layout.used.reduce((sum, n) => sum + n, 0)) * blockSize,
+    tables: (identity) => tables(layout, identity),
   };
 };
 
-async function writeTables(layout: Ext2Layout, identity: Identity, sink: BlockSink): Promise<void> {
+function* tables(layout: Ext2Layout, identity: Identity): Generator<Extent> {
   const { geometry: geo, inodes, used } = layout;
   const inodesUsed = FIRST_INODE - 1 + inodes.length - 1;
   const directories = new Uint32Array(geo.groups.length);
@@ -51,16 +46,15 @@ async function writeTables(layout: Ext2Layout, identity: Identity, sink: BlockSi
       const superblock = superblockOf(geo, identity, free, freeInodes, n);
       // With 4 KiB blocks the superblock lies 1 KiB into the first block; its copies begin their blocks.
       const inBlock = n === 0 && geo.blockSize > 1024 ? 1024 : 0;
-      await sink.write(group.start * geo.blockSize + inBlock, superblock);
-      await sink.write((group.start + 1) * geo.blockSize, descriptors);
+      yield { position: group.start * geo.blockSize + inBlock, bytes: superblock };
+      yield { position: (group.start + 1) * geo.blockSize, bytes: descriptors };
     }
-    const tables = group.data - group.start;
-    const blockBitmap = bitmap(geo.blockSize, tables + used[n]!, group.blocks);
+    const blockBitmap = bitmap(geo.blockSize, group.data - group.start + used[n]!, group.blocks);
     const inodeBitmap = bitmap(geo.blockSize, usedInodes(n), geo.inodesPerGroup);
-    await sink.write(group.blockBitmap * geo.blockSize, Buffer.concat([blockBitmap, inodeBitmap]));
+    yield { position: group.blockBitmap * geo.blockSize, bytes: Buffer.concat([blockBitmap, inodeBitmap]) };
     const first = n * geo.inodesPerGroup * INODE_SIZE;
     const part = table.subarray(first, Math.min(first + geo.inodesPerGroup * INODE_SIZE, table.length));
-    if (part.length > 0) await sink.write(group.inodeTable * geo.blockSize, part);
+    if (part.length > 0) yield { position: group.inodeTable * geo.blockSize, bytes: part };
   }
 }
 

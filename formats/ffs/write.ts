@@ -1,7 +1,6 @@
 import type { FileSystem, Identity } from '../filesystem.ts';
-import { writeContents } from '../filewriter.ts';
 import { deviceNumber, type Inode, TYPE_BITS } from '../inodes.ts';
-import { type BlockSink, CoalescingSink } from '../sink.ts';
+import type { Extent } from '../sink.ts';
 import { FRAGMENTS, type Geometry, SUMMARY_SIZE, type Version } from './geometry.ts';
 import { groupBytes, type Summary, sum } from './group.ts';
 import { DIRECTORIES, type FfsLayout, layOut } from './layout.ts';
@@ -13,35 +12,32 @@ export const ffs =
   (tree, size) => {
     const layout = layOut(tree, size, version);
     if (layout === undefined) return undefined;
-    const { blockSize, fragmentSize } = layout.geometry;
-    const form = { blockSize, unit: fragmentSize, pointerSize: version === 1 ? 4 : 8 } as const;
+    const { geometry: geo, inodes, used } = layout;
+    const { blockSize, fragmentSize } = geo;
+    const data = geo.size - geo.groups * (geo.data - geo.superblock) - geo.superblock - geo.summaryFragments;
     return {
-      form,
-      inodes: layout.inodes,
-      async write(identity, contents, target) {
-        const sink = new CoalescingSink(target);
-        await writeTables(layout, identity, sink);
-        await writeContents(layout.inodes, form, DIRECTORIES, contents, sink);
-        await sink.flush();
-      },
+      form: { blockSize, unit: fragmentSize, pointerSize: version === 1 ? 4 : 8, directories: DIRECTORIES },
+      inodes,
+      free: (data - used.reduce((sum, [from, to]) => sum + to - from, 0)) * fragmentSize,
+      tables: (identity) => tables(layout, identity),
     };
   };
 
-async function writeTables(layout: FfsLayout, identity: Identity, sink: BlockSink): Promise<void> {
+function* tables(layout: FfsLayout, identity: Identity): Generator<Extent> {
   const { geometry: geo } = layout;
   const groups = Array.from({ length: geo.groups }, (_, group) => groupBytes(layout, group, identity.time));
   const summaries = groups.map(({ summary }) => summary);
   const superblock = superblockBytes(geo, identity, sum(summaries));
   const table = inodeTable(layout, identity);
-  await sink.write(geo.superblockAt, superblock);
+  yield { position: geo.superblockAt, bytes: superblock };
   for (const [n, { bytes }] of groups.entries()) {
     const at = (fragment: number) => (n * geo.perGroup + fragment) * geo.fragmentSize;
-    await sink.write(at(geo.superblock), superblock);
-    await sink.write(at(geo.groupBlock), bytes);
+    yield { position: at(geo.superblock), bytes: superblock };
+    yield { position: at(geo.groupBlock), bytes };
     const first = n * geo.inodesPerGroup * geo.inodeSize;
     const part = table.subarray(first, Math.min(first + geo.inodesPerGroup * geo.inodeSize, table.length));
-    if (part.length > 0) await sink.write(at(geo.inodes), part);
-    if (n === 0) await sink.write(at(geo.data), summaryBytes(geo, summaries));
+    if (part.length > 0) yield { position: at(geo.inodes), bytes: part };
+    if (n === 0) yield { position: at(geo.data), bytes: summaryBytes(geo, summaries) };
   }
 }
 

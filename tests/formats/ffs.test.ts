@@ -3,7 +3,6 @@ import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } 
 import os from 'node:os';
 import path from 'node:path';
 import test from 'ava';
-import { ffs } from '../../formats/ffs/write.ts';
 import { PARTITION_START } from '../../formats/gpt.ts';
 import { sha256 } from '../../host/files.ts';
 import { readFfs } from '../rig/ffs.ts';
@@ -40,7 +39,7 @@ for (const version of [1, 2] as const) {
       .file('a/b/c/deep', Buffer.alloc(5000, 'deep'))
       .file('large', Buffer.alloc(30 * MIB, 'large '))
       .add({ path: 'link', type: 'symlink', target: 'etc/rc', mode: 0o755, uid: 0, gid: 0, mtime: TIME });
-    const image = await sample.image(t, ffs(version), 64 * MIB);
+    const image = await sample.image(t, version === 1 ? 'ffs1' : 'ffs', 64 * MIB);
     const at = ['-f', 'ufs', '-o', String(PARTITION_START / 512)];
     const names = execFileSync('fls', [...at, '-r', '-p', image], { encoding: 'utf8' });
     const found = new Map(
@@ -59,7 +58,7 @@ for (const version of [1, 2] as const) {
     // Around the sizes at which blocks become larger, with last groups long and short, and up to where groups are many.
     for (const size of [4, 5, 19, 20, 21, 22, 23, 33, 100, 129, 513, 1001, 1003, 1100, 2050, 8192]) {
       const sample = new Sample().file('etc/rc', Buffer.from('#!/bin/sh\n')).file('f', Buffer.alloc(100_000, 'f'));
-      const image = await sample.image(t, ffs(version), size * MIB);
+      const image = await sample.image(t, version === 1 ? 'ffs1' : 'ffs', size * MIB);
       const { complaints, entries } = readFfs(image, PARTITION_START);
       t.deepEqual(complaints, [], `${size} MiB`);
       t.is(entries.get('f')!.sha256, sha256(Buffer.alloc(100_000, 'f')));

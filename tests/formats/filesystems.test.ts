@@ -1,9 +1,9 @@
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import fc from 'fast-check';
-import { ext2 } from '../../formats/ext2/write.ts';
-import { ffs } from '../../formats/ffs/write.ts';
-import { type FileSystem, smallestSize } from '../../formats/filesystem.ts';
+import { type FileSystemName, layOutDisk, smallestDisk } from '../../formats/disk.ts';
 import { PARTITION_START } from '../../formats/gpt.ts';
+import { patchOf } from '../../formats/patch.ts';
 import { withParents } from '../../formats/tree.ts';
 import { sha256 } from '../../host/files.ts';
 import type { Entry } from '../../model/artifact.ts';
@@ -14,20 +14,20 @@ import { Sample, TIME } from '../rig/sample.ts';
 /** A file system, and who reads its images: a checker, which says nothing if all is well, and a reader. */
 interface Subject {
   readonly name: string;
-  readonly fileSystem: FileSystem;
+  readonly fs: FileSystemName;
   check(image: string): string;
   read(image: string): Map<string, FoundEntry>;
 }
 
 const ffsSubject = (version: 1 | 2): Subject => ({
   name: `FFS ${version}`,
-  fileSystem: ffs(version),
+  fs: version === 1 ? 'ffs1' : 'ffs',
   check: (image) => readFfs(image, PARTITION_START).complaints.join('\n'),
   read: (image) => readFfs(image, PARTITION_START).entries,
 });
 
 const SUBJECTS: readonly Subject[] = [
-  { name: 'ext2', fileSystem: ext2, check: checkImage, read: readImage },
+  { name: 'ext2', fs: 'ext2', check: checkImage, read: readImage },
   ffsSubject(1),
   ffsSubject(2),
 ];
@@ -61,6 +61,19 @@ function samePaths(entries: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(entries).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+const name = fc.stringMatching(/^[a-zA-Z0-9 ._-]{1,20}$/).filter((each) => each !== '.' && each !== '..');
+const someRows = fc
+  .uniqueArray(
+    fc.record({
+      at: fc.array(name, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/')),
+      size: fc.integer({ min: 0, max: 30_000 }),
+      mode: fc.integer({ min: 0, max: 0o7777 }),
+      uid: fc.integer({ min: 0, max: 100_000 }),
+    }),
+    { selector: ({ at }) => at, maxLength: 40 },
+  )
+  .map(withoutConflicts);
+
 for (const subject of SUBJECTS) {
   test(`${subject.name}: modes, owners, links, devices and long targets come back as they went in`, async (t) => {
     const sample = new Sample()
@@ -75,7 +88,7 @@ for (const subject of SUBJECTS) {
       .add({ path: 'dev/console', type: 'character', major: 0, minor: 0, mode: 0o600, uid: 0, gid: 0, mtime: TIME })
       .add({ path: 'dev/wd0a', type: 'block', major: 0, minor: 300, mode: 0o640, uid: 0, gid: 5, mtime: TIME })
       .add({ path: 'pipe', type: 'fifo', mode: 0o600, uid: 0, gid: 0, mtime: TIME });
-    const image = await sample.image(t, subject.fileSystem, 12 * 1024 ** 2);
+    const image = await sample.image(t, subject.fs, 12 * 1024 ** 2);
     t.is(subject.check(image), '');
     t.deepEqual(samePaths(found(subject, image)), samePaths(expected(sample.entries)));
   });
@@ -90,7 +103,7 @@ for (const subject of SUBJECTS) {
       for (const blocks of [1, 11, 12, 13, 12 + 256, 12 + 257, 3000]) {
         sample.file(`f${blocks}`, Buffer.alloc(blocks * 1024 - 5, `${blocks} `));
       }
-      const image = await sample.image(t, subject.fileSystem, size);
+      const image = await sample.image(t, subject.fs, size);
       t.is(subject.check(image), '');
       t.deepEqual(found(subject, image), expected(sample.entries));
     });
@@ -100,7 +113,7 @@ for (const subject of SUBJECTS) {
     const content = Buffer.alloc(70 * 1024 ** 2, 'triple ');
     const sample = new Sample().file('big', content).file('small', Buffer.from('after it'));
     // 1 KiB blocks only below 8 MiB, so the double one of 4 KiB blocks is what a real image gets to.
-    const image = await sample.image(t, subject.fileSystem, 300 * 1024 ** 2);
+    const image = await sample.image(t, subject.fs, 300 * 1024 ** 2);
     t.is(subject.check(image), '');
     t.is(subject.read(image).get('big')!.sha256, sha256(content));
   });
@@ -111,7 +124,7 @@ for (const subject of SUBJECTS) {
       sample.file(`many/${'n'.repeat(n % 200)}${n}`, Buffer.from(`${n}`));
       sample.file(`links/${n}`, Buffer.from('one'), { hard: true, blob: 'one' });
     }
-    const image = await sample.image(t, subject.fileSystem, 64 * 1024 ** 2);
+    const image = await sample.image(t, subject.fs, 64 * 1024 ** 2);
     t.is(subject.check(image), '');
     const back = subject.read(image);
     t.is(back.size, 6002);
@@ -123,43 +136,76 @@ for (const subject of SUBJECTS) {
       const sample = new Sample().file('f', Buffer.alloc(0));
       const entry = sample.entries[0] as Extract<Entry, { type: 'file' }>;
       const tree = withParents([{ ...entry, content: { ...entry.content, size: megabytes * 1024 ** 2 } }]);
-      const size = smallestSize(subject.fileSystem, tree);
-      t.truthy(subject.fileSystem(tree, size), `${megabytes} MiB fit into ${size}`);
-      if (size > 1024 ** 2) t.is(subject.fileSystem(tree, size - 1024 ** 2), undefined);
+      const disk = (size: number) => layOutDisk(tree, { fs: subject.fs, size, partition: 'x' }, '');
+      const size = smallestDisk(tree, subject.fs);
+      t.truthy(disk(size), `${megabytes} MiB fit into ${size}`);
+      if (size > 2 * 1024 ** 2) t.is(disk(size - 1024 ** 2), undefined);
+      t.true(disk(smallestDisk(tree, subject.fs, 64 * 1024 ** 2))!.layout.free >= 64 * 1024 ** 2);
     }
   });
 
   test(`${subject.name}: random trees come back, whatever the order in which they were made`, async (t) => {
-    const name = fc.stringMatching(/^[a-zA-Z0-9 ._-]{1,20}$/).filter((each) => each !== '.' && each !== '..');
-    const tree = fc.uniqueArray(
-      fc.record({
-        at: fc.array(name, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/')),
-        size: fc.integer({ min: 0, max: 30_000 }),
-        mode: fc.integer({ min: 0, max: 0o7777 }),
-        uid: fc.integer({ min: 0, max: 100_000 }),
-      }),
-      { selector: ({ at }) => at, maxLength: 40 },
-    );
     await fc.assert(
-      fc.asyncProperty(tree, async (rows) => {
-        // A path that is also a directory of another is left out: no tree has that.
-        const usable = rows.filter(({ at }) => !rows.some((other) => other.at.startsWith(`${at}/`)));
-        const make = (order: typeof usable) => {
-          const sample = new Sample();
-          for (const { at, size, mode, uid } of order) sample.file(at, Buffer.alloc(size, at), { mode, uid });
-          return sample;
-        };
-        const [one, other] = [make(usable), make([...usable].reverse())];
+      fc.asyncProperty(someRows, async (rows) => {
+        const [one, other] = [sampleOf(rows), sampleOf([...rows].reverse())];
         const [image, again] = [
-          await one.image(t, subject.fileSystem, 16 * 1024 ** 2),
-          await other.image(t, subject.fileSystem, 16 * 1024 ** 2),
+          await one.image(t, subject.fs, 16 * 1024 ** 2),
+          await other.image(t, subject.fs, 16 * 1024 ** 2),
         ];
         t.is(subject.check(image), '');
         t.deepEqual(samePaths(found(subject, image)), samePaths(expected(one.entries)));
-        const { readFileSync } = await import('node:fs');
         t.true(readFileSync(image).equals(readFileSync(again)));
       }),
       { numRuns: 15 },
     );
   });
+
+  test(`${subject.name}: a patch of one image makes exactly the other`, async (t) => {
+    const changes = fc.record({
+      before: someRows,
+      added: someRows,
+      // Which rows of the first tree are gone in the second, and which have another size.
+      removed: fc.array(fc.nat(40)),
+      grown: fc.array(fc.record({ row: fc.nat(40), size: fc.integer({ min: 0, max: 200_000 }) })),
+    });
+    await fc.assert(
+      fc.asyncProperty(changes, async ({ before, added, removed, grown }) => {
+        const kept = before
+          .map((row, n) => ({ ...row, size: grown.find((each) => each.row === n)?.size ?? row.size }))
+          .filter((_, n) => !removed.includes(n));
+        const after = withoutConflicts([...kept, ...added.filter(({ at }) => kept.every((row) => row.at !== at))]);
+        const [one, other] = [sampleOf(before), sampleOf(after)];
+        const [image, wanted] = [
+          await one.image(t, subject.fs, 24 * 1024 ** 2, 'one'),
+          await other.image(t, subject.fs, 24 * 1024 ** 2, 'other'),
+        ];
+        const [from, to] = [
+          one.disk(subject.fs, 24 * 1024 ** 2, 'one'),
+          other.disk(subject.fs, 24 * 1024 ** 2, 'other'),
+        ];
+        const bytes = readFileSync(image);
+        for (const extent of (await patchOf(from, to, other.read()))!) extent.bytes.copy(bytes, extent.position);
+        t.true(bytes.equals(readFileSync(wanted)));
+      }),
+      { numRuns: 25 },
+    );
+  });
+}
+
+interface Row {
+  readonly at: string;
+  readonly size: number;
+  readonly mode: number;
+  readonly uid: number;
+}
+
+/** No tree has a file that is also the directory of another. */
+function withoutConflicts(rows: readonly Row[]): Row[] {
+  return rows.filter(({ at }) => !rows.some((other) => other.at.startsWith(`${at}/`)));
+}
+
+function sampleOf(rows: readonly Row[]): Sample {
+  const sample = new Sample();
+  for (const { at, size, mode, uid } of rows) sample.file(at, Buffer.alloc(size, at), { mode, uid });
+  return sample;
 }

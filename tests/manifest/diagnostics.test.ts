@@ -58,7 +58,7 @@ error[invalid-value]: sets must be not empty, not []
  --> services/web/service.yaml:1:7
 1 | sets: []
   |       ^^
-error[invalid-value]: size must be a size such as 20M or 1G, not "20MB"
+error[invalid-value]: size must be a size such as 20M or 1G, auto, auto+64M or auto+10%, not "20MB"
  --> services/web/service.yaml:2:7
 2 | size: 20MB
   |       ^^^^

@@ -2,11 +2,9 @@ import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } fr
 import os from 'node:os';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
-import type { FileSystem } from '../../formats/filesystem.ts';
-import { PARTITION_START, partitionLength, writeGpt } from '../../formats/gpt.ts';
-import { shifted } from '../../formats/sink.ts';
+import { type Disk, type FileSystemName, layOutDisk, writeDisk } from '../../formats/disk.ts';
+import type { Contents } from '../../formats/filewriter.ts';
 import { withParents } from '../../formats/tree.ts';
-import { uuidFrom } from '../../formats/uuid.ts';
 import { sha256 } from '../../host/files.ts';
 import type { Entry } from '../../model/artifact.ts';
 
@@ -40,35 +38,37 @@ export class Sample {
     return this;
   }
 
+  /** A disk with it. */
+  disk(fs: FileSystemName, size: number, seed = 'sample'): Disk {
+    const disk = layOutDisk(withParents(this.entries), { fs, size, partition: 'sampleroot' }, seed);
+    if (disk === undefined) throw new Error('the sample does not fit');
+    return disk;
+  }
+
+  /** The contents of its files, in pieces that are no multiple of a block, as a store may give them. */
+  read(): Contents {
+    const { contents } = this;
+    return async function* (entries) {
+      for (const entry of entries) {
+        if (entry.type !== 'file') continue;
+        const content = contents.get(entry.content.blob)!;
+        for (let at = 0; at < content.length; at += 1_000_003)
+          yield { entry, piece: content.subarray(at, at + 1_000_003) };
+      }
+    };
+  }
+
   /** The image of it, written for real. */
-  async image(t: ExecutionContext, fileSystem: FileSystem, size: number): Promise<string> {
+  async image(t: ExecutionContext, fs: FileSystemName, size: number, seed?: string): Promise<string> {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'smol-image-'));
     t.teardown(() => rmSync(folder, { recursive: true, force: true }));
     const file = path.join(folder, 'disk.img');
     const handle = openSync(file, 'w');
     ftruncateSync(handle, size);
-    const sink = {
-      write: async (position: number, bytes: Uint8Array) => {
-        writeSync(handle, bytes, 0, bytes.length, position);
-      },
+    const write = async (position: number, bytes: Uint8Array) => {
+      writeSync(handle, bytes, 0, bytes.length, position);
     };
-    const layout = fileSystem(withParents(this.entries), partitionLength(size));
-    if (layout === undefined) throw new Error('the sample does not fit');
-    await writeGpt(sink, { size, name: 'sampleroot', type: 'ext2', seed: 'sample' });
-    const { contents } = this;
-    await layout.write(
-      { uuid: uuidFrom('sample', 'fs'), label: 'sample', time: TIME },
-      async function* (entries) {
-        for (const entry of entries) {
-          if (entry.type !== 'file') continue;
-          const content = contents.get(entry.content.blob)!;
-          // In pieces that are no multiple of a block, as a store may give them.
-          for (let at = 0; at < content.length; at += 1_000_003)
-            yield { entry, piece: content.subarray(at, at + 1_000_003) };
-        }
-      },
-      shifted(sink, PARTITION_START),
-    );
+    await writeDisk(this.disk(fs, size, seed), this.read(), { write });
     closeSync(handle);
     return file;
   }

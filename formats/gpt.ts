@@ -78,3 +78,71 @@ export function gptTables(disk: {
     { position: backup * SECTOR, bytes: Buffer.concat([table, header(sectors - 1, 1, backup)]) },
   ];
 }
+
+export interface Partition {
+  /** Bytes, from the start of the disk. */
+  readonly start: number;
+  readonly size: number;
+  readonly name: string | undefined;
+}
+
+/** The partitions of a disk, by its GPT or, if it has none, by its MBR; none if it has neither. */
+export function readPartitions(disk: { size: number; read(position: number, length: number): Buffer }): Partition[] {
+  if (disk.size < 3 * SECTOR) return [];
+  const [mbr, header] = [disk.read(0, SECTOR), disk.read(SECTOR, SECTOR)];
+  if (header.toString('latin1', 0, 8) === 'EFI PART') {
+    const at = Number(header.readBigUInt64LE(72)) * SECTOR;
+    const [count, size] = [Math.min(header.readUInt32LE(80), ENTRIES), header.readUInt32LE(84)];
+    if (size < ENTRY_SIZE || at + count * size > disk.size) return [];
+    const table = disk.read(at, count * size);
+    return Array.from({ length: count }, (_, n) => table.subarray(n * size, (n + 1) * size))
+      .filter((entry) => entry.subarray(0, 16).some((byte) => byte !== 0))
+      .map((entry) => {
+        const [first, last] = [Number(entry.readBigUInt64LE(32)), Number(entry.readBigUInt64LE(40))];
+        const name = entry.toString('utf16le', 56, ENTRY_SIZE).replace(/\0.*$/s, '');
+        return { start: first * SECTOR, size: (last + 1 - first) * SECTOR, name };
+      });
+  }
+  if (mbr.readUInt16LE(510) !== 0xaa55) return [];
+  return [446, 462, 478, 494]
+    .filter((at) => mbr[at + 4] !== 0)
+    .map((at) => ({
+      start: mbr.readUInt32LE(at + 8) * SECTOR,
+      size: mbr.readUInt32LE(at + 12) * SECTOR,
+      name: undefined,
+    }));
+}
+
+/** What is wrong with the GPT of a disk: headers and tables that do not have their checksums, or do not agree. */
+export function gptComplaints(disk: { size: number; read(position: number, length: number): Buffer }): string[] {
+  const last = disk.size / SECTOR - 1;
+  const wrong: string[] = [];
+  const tables: Buffer[] = [];
+  for (const [name, own, other] of [
+    ['primary', 1, last],
+    ['backup', last, 1],
+  ] as const) {
+    const header = Buffer.from(disk.read(own * SECTOR, SECTOR));
+    if (header.toString('latin1', 0, 8) !== 'EFI PART') {
+      wrong.push(`there is no ${name} GPT`);
+      continue;
+    }
+    const checksum = header.readUInt32LE(16);
+    header.writeUInt32LE(0, 16);
+    if (crc32(header.subarray(0, 92)) !== checksum) wrong.push(`the ${name} GPT has a wrong checksum`);
+    if (header.readBigUInt64LE(24) !== BigInt(own) || header.readBigUInt64LE(32) !== BigInt(other)) {
+      wrong.push(`the ${name} GPT belongs to a disk of another size`);
+    }
+    const at = Number(header.readBigUInt64LE(72)) * SECTOR;
+    const length = header.readUInt32LE(80) * header.readUInt32LE(84);
+    if (at + length > disk.size || length > disk.size) {
+      wrong.push(`the table of the ${name} GPT lies beyond the disk`);
+      continue;
+    }
+    const table = disk.read(at, length);
+    if (crc32(table) !== header.readUInt32LE(88)) wrong.push(`the table of the ${name} GPT has a wrong checksum`);
+    tables.push(table);
+  }
+  if (tables.length === 2 && !tables[0]!.equals(tables[1]!)) wrong.push('the two tables of the GPT differ');
+  return wrong;
+}

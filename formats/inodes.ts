@@ -4,7 +4,8 @@ import { inodeOf, nameOf, parentOf } from './tree.ts';
 /** What file systems of UNIX's kin have in common: inodes, the blocks that they point to, directories that name them. */
 
 export const ROOT_INODE = 2;
-const DIRECT = 12;
+/** The pointers of an inode that lead to contents themselves; three more lead through one, two and three indirect blocks. */
+export const DIRECT = 12;
 
 /** The bits of a mode that tell the type (sys/stat.h: S_IFMT). */
 export const TYPE_BITS: Readonly<Record<Entry['type'], number>> = {
@@ -135,6 +136,11 @@ export function mapBlocks(count: number, perBlock: number, take: (index?: number
 /** NetBSD's dev_t (sys/types.h: makedev); the same as Linux's old form where both numbers are below 256. */
 export function deviceNumber({ major, minor }: { major: number; minor: number }): number {
   return (((major << 8) & 0x000fff00) | ((minor << 12) & 0xfff00000) | (minor & 0xff)) >>> 0;
+}
+
+/** The inverse of `deviceNumber`. */
+export function deviceOf(number: number): { major: number; minor: number } {
+  return { major: (number & 0x000fff00) >>> 8, minor: ((number & 0xfff00000) >>> 12) | (number & 0xff) };
 }
 
 /** The contents of a directory. */

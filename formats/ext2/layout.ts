@@ -4,7 +4,8 @@ import { blockSizeFor, FIRST_INODE, type Geometry, geometry } from './geometry.t
 
 /** Which inode and which blocks each entry of a tree gets. Nothing here reads a byte of any file. */
 
-const FAST_SYMLINK = 60;
+/** A symbolic link shorter than this is kept in the inode itself. */
+export const FAST_SYMLINK = 60;
 /** The file types of directory entries (ext2fs_dir.h: EXT2_FT_*). */
 const FILE_TYPES: Readonly<Record<Entry['type'], number>> = {
   file: 1,

@@ -5,6 +5,8 @@
 
 export type Version = 1 | 2;
 
+/** fs.h: FS_UFS1_MAGIC, FS_UFS2_MAGIC. */
+export const MAGIC = { 1: 0x011954, 2: 0x19540119 } as const;
 export const FRAGMENTS = 8;
 /** The superblock has this room, wherever it lies. */
 export const SUPERBLOCK_ROOM = 8192;

@@ -1,11 +1,9 @@
 import type { Entry, Tree } from '../../model/artifact.ts';
-import { countInodes, type DirectoryForm, type Inode, inodesOf, mapBlocks } from '../inodes.ts';
+import { countInodes, DIRECT, type DirectoryForm, type Inode, inodesOf, mapBlocks } from '../inodes.ts';
 import { FIRST_INODE, FRAGMENTS, fragmentsOf, type Geometry, geometry, type Version } from './geometry.ts';
 
 /** Which inode and which fragments each entry of a tree gets. Nothing here reads a byte of any file. */
 
-/** A file of more blocks than these has no fragments: its last block is whole (fs.h: blksize). */
-const DIRECT = 12;
 /** The file types of directory entries (sys/dirent.h: DT_*). */
 const FILE_TYPES: Readonly<Record<Entry['type'], number>> = {
   fifo: 1,
@@ -43,6 +41,7 @@ export function layOut(tree: Tree, size: number, version: Version): FfsLayout | 
   const numbering = { first: FIRST_INODE, fastSymlink: 15 * pointerSize, directories: DIRECTORIES };
   const inodes = inodesOf(tree, numbering, (length) => {
     const count = Math.ceil(length / blockSize);
+    // A file that needs indirect blocks has no fragments: its last block is whole (fs.h: blksize).
     const tail = count <= DIRECT ? Math.ceil((length % blockSize) / fragmentSize) : 0;
     return mapBlocks(count, blockSize / pointerSize, (index) =>
       allocator.take(index === count - 1 && tail > 0 ? tail : FRAGMENTS),

@@ -1,15 +1,14 @@
 import type { Identity } from '../filesystem.ts';
-import { FRAGMENTS, type Geometry, groupSize, SUPERBLOCK_ROOM, SUPERBLOCK_SIZE } from './geometry.ts';
+import { DIRECT } from '../inodes.ts';
+import { FRAGMENTS, type Geometry, groupSize, MAGIC, SUPERBLOCK_ROOM, SUPERBLOCK_SIZE } from './geometry.ts';
 import type { Summary } from './group.ts';
 
 /** The superblock (struct fs, sys/ufs/ffs/fs.h), with the numbers that newfs(8) writes. */
 
-const MAGIC = { 1: 0x011954, 2: 0x19540119 } as const;
 /** Percents that only root may fill. */
 const RESERVED_PERCENT = 5;
 const FLAGS_UPDATED = 0x80;
 const SECTOR = 512;
-const DIRECT = 12;
 
 export function superblockBytes(geo: Geometry, identity: Identity, free: Summary): Buffer {
   const { version, blockSize, fragmentSize } = geo;

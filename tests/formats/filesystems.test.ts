@@ -1,12 +1,28 @@
-import { readFileSync } from 'node:fs';
-import test from 'ava';
+import { execFileSync } from 'node:child_process';
+import {
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { type FileSystemName, layOutDisk, smallestDisk } from '../../formats/disk.ts';
-import { PARTITION_START } from '../../formats/gpt.ts';
+import { gptComplaints, PARTITION_START } from '../../formats/gpt.ts';
 import { patchOf } from '../../formats/patch.ts';
 import { withParents } from '../../formats/tree.ts';
+import { diffTrees } from '../../formats/treediff.ts';
+import { Volume } from '../../formats/volume.ts';
+import { BrokenVolume } from '../../formats/volumeform.ts';
 import { sha256 } from '../../host/files.ts';
-import type { Entry } from '../../model/artifact.ts';
+import { ImageFile } from '../../host/imagefile.ts';
+import type { Entry, FileEntry, Tree } from '../../model/artifact.ts';
 import { checkImage, type FoundEntry, readImage } from '../rig/debugfs.ts';
 import { readFfs } from '../rig/ffs.ts';
 import { Sample, TIME } from '../rig/sample.ts';
@@ -31,6 +47,22 @@ const SUBJECTS: readonly Subject[] = [
   ffsSubject(1),
   ffsSubject(2),
 ];
+
+/** What smol's own reader finds. */
+function ownReading(image: string): { tree: Tree; complaints: string[] } {
+  using source = new ImageFile(image);
+  const volume = Volume.open(source);
+  return { tree: volume.tree(), complaints: [...gptComplaints(source), ...volume.complaints()] };
+}
+
+/** Trees are the same, wherever the contents of their files lie. */
+function assertSameTree(t: ExecutionContext, found: { tree: Tree; complaints: string[] }, wanted: readonly Entry[]) {
+  t.deepEqual(found.complaints, []);
+  t.deepEqual(diffTrees(withParents(wanted), found.tree), []);
+  // A directory without a time gets the newest of all.
+  const time = ({ path, mtime }: Entry) => `${path} ${mtime ?? (wanted.length > 0 ? TIME : 0)}`;
+  t.deepEqual(found.tree.map(time), withParents(wanted).map(time));
+}
 
 /** What should be read back. */
 function expected(entries: readonly Entry[]): Record<string, Partial<FoundEntry>> {
@@ -91,6 +123,7 @@ for (const subject of SUBJECTS) {
     const image = await sample.image(t, subject.fs, 12 * 1024 ** 2);
     t.is(subject.check(image), '');
     t.deepEqual(samePaths(found(subject, image)), samePaths(expected(sample.entries)));
+    assertSameTree(t, ownReading(image), sample.entries);
   });
 
   for (const [name, size] of [
@@ -106,6 +139,7 @@ for (const subject of SUBJECTS) {
       const image = await sample.image(t, subject.fs, size);
       t.is(subject.check(image), '');
       t.deepEqual(found(subject, image), expected(sample.entries));
+      assertSameTree(t, ownReading(image), sample.entries);
     });
   }
 
@@ -116,6 +150,7 @@ for (const subject of SUBJECTS) {
     const image = await sample.image(t, subject.fs, 300 * 1024 ** 2);
     t.is(subject.check(image), '');
     t.is(subject.read(image).get('big')!.sha256, sha256(content));
+    assertSameTree(t, ownReading(image), sample.entries);
   });
 
   test(`${subject.name}: thousands of names in a directory, and thousands of names of one file`, async (t) => {
@@ -129,6 +164,7 @@ for (const subject of SUBJECTS) {
     const back = subject.read(image);
     t.is(back.size, 6002);
     t.is(new Set([...back].filter(([at]) => at.startsWith('links/')).map(([, { inode }]) => inode)).size, 1);
+    assertSameTree(t, ownReading(image), sample.entries);
   });
 
   test(`${subject.name}: a tree fits exactly into the smallest size, and not into less`, (t) => {
@@ -154,6 +190,7 @@ for (const subject of SUBJECTS) {
         ];
         t.is(subject.check(image), '');
         t.deepEqual(samePaths(found(subject, image)), samePaths(expected(one.entries)));
+        assertSameTree(t, ownReading(image), one.entries);
         t.true(readFileSync(image).equals(readFileSync(again)));
       }),
       { numRuns: 15 },
@@ -189,6 +226,79 @@ for (const subject of SUBJECTS) {
       }),
       { numRuns: 25 },
     );
+  });
+}
+
+for (const [name, make] of [
+  ['mke2fs -t ext2', (tree: string, image: string) => mke2fs(tree, image, 'ext2', 4096)],
+  ['mke2fs -t ext3, blocks of 1 KiB', (tree: string, image: string) => mke2fs(tree, image, 'ext3', 1024)],
+  ['makefs, FFS 1', (tree: string, image: string) => makefs(tree, image, 1)],
+  ['makefs, FFS 2', (tree: string, image: string) => makefs(tree, image, 2)],
+] as const) {
+  test(`smol's reader reads what others make: ${name}`, (t) => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'smol-others-'));
+    t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+    const tree = path.join(folder, 'tree');
+    mkdirSync(path.join(tree, 'many'), { recursive: true });
+    for (let n = 0; n < 200; n++) writeFileSync(path.join(tree, 'many', `f${n}`), Buffer.alloc(n * 53, `${n}`));
+    const big = Buffer.alloc(3_000_000, 'big');
+    writeFileSync(path.join(tree, 'big'), big);
+    writeFileSync(path.join(tree, 'sparse'), 'x');
+    truncateSync(path.join(tree, 'sparse'), 5_000_000);
+    symlinkSync('many/f1', path.join(tree, 'short'));
+    symlinkSync('x'.repeat(200), path.join(tree, 'long'));
+    linkSync(path.join(tree, 'big'), path.join(tree, 'many', 'hard'));
+    const image = path.join(folder, 'image');
+    make(tree, image);
+    using source = new ImageFile(image);
+    const volume = Volume.open(source);
+    t.deepEqual(volume.complaints(), []);
+    const found = new Map(volume.tree().map((entry) => [entry.path, entry]));
+    found.delete('lost+found');
+    t.is(found.size, 207);
+    const digest = (at: string) => (found.get(at) as FileEntry).content.digest;
+    t.is(digest('many/hard'), sha256(big));
+    t.is(digest('many/f150'), sha256(Buffer.alloc(150 * 53, '150')));
+    t.is(digest('sparse'), sha256(readFileSync(path.join(tree, 'sparse'))));
+    t.like(found.get('long'), { target: 'x'.repeat(200) });
+    t.like(found.get('short'), { target: 'many/f1' });
+  });
+}
+
+test('an image with any bytes wrong is read, or said to be broken; never more', async (t) => {
+  for (const { fs } of SUBJECTS) {
+    const sample = new Sample().file('a/b/c', Buffer.alloc(100_000, 'c')).file('a/d', Buffer.from('d'));
+    sample.add({ path: 'l', type: 'symlink', target: 'x'.repeat(500), mode: 0o777, uid: 0, gid: 0, mtime: TIME });
+    const image = readFileSync(await sample.image(t, fs, 4 * 1024 ** 2));
+    const flips = fc.array(fc.record({ at: fc.nat(600_000), byte: fc.nat(255) }), { minLength: 1, maxLength: 30 });
+    fc.assert(
+      fc.property(flips, (changes) => {
+        const bytes = Buffer.from(image);
+        for (const { at, byte } of changes) bytes[1024 ** 2 + at] = byte;
+        const read = (position: number, length: number) => bytes.subarray(position, position + length);
+        try {
+          const volume = Volume.open({ size: bytes.length, read });
+          volume.complaints();
+          for (const entry of volume.entries())
+            if (entry.type === 'file' && entry.size < 2 ** 24) [...volume.pieces(entry)];
+        } catch (error) {
+          t.true(error instanceof BrokenVolume, String((error as Error).stack));
+        }
+      }),
+      { numRuns: 300 },
+    );
+  }
+});
+
+function mke2fs(tree: string, image: string, type: string, block: number): void {
+  execFileSync('/usr/sbin/mke2fs', ['-q', '-t', type, '-b', String(block), '-d', tree, image, '32m'], {
+    stdio: 'pipe',
+  });
+}
+
+function makefs(tree: string, image: string, version: number): void {
+  execFileSync('/usr/sbin/makefs', ['-t', 'ffs', '-s', '32m', '-o', `version=${version}`, image, tree], {
+    stdio: 'pipe',
   });
 }
 

@@ -4,21 +4,22 @@ import { MAGIC, SUPERBLOCK_SIZE, type Version } from './geometry.ts';
 
 /** FFS, versions 1 and 2, in little-endian: NetBSD's sys/ufs/ffs/fs.h and sys/ufs/ufs/dinode.h. */
 
-/** Where a superblock may lie (fs.h: SBLOCKSEARCH), with the version that has it there. */
-const PLACES: readonly (readonly [number, Version])[] = [
-  [65536, 2],
-  [8192, 1],
-  [262144, 2],
-];
+/** Where a superblock may lie (fs.h: SBLOCKSEARCH). */
+const PLACES = [65536, 8192, 262144] as const;
+const VERSIONS: readonly Version[] = [1, 2];
 
 /** The FFS in a volume; undefined if there is none. Throws `BrokenVolume`. */
 export function openFfs(source: BlockSource): VolumeForm | undefined {
-  for (const [at, version] of PLACES) {
+  for (const at of PLACES) {
     if (source.size < at + SUPERBLOCK_SIZE) continue;
     const sb = source.read(at, SUPERBLOCK_SIZE);
-    const magic = sb.readInt32LE(1372);
-    if (magic === MAGIC[version]) return formOf(source, sb, version);
-    if (sb.readInt32BE(1372) === MAGIC[version]) throw new BrokenVolume('its FFS is of a big-endian machine');
+    if (VERSIONS.some((version) => sb.readInt32BE(1372) === MAGIC[version])) {
+      throw new BrokenVolume('its FFS is of a big-endian machine');
+    }
+    const version = VERSIONS.find((each) => sb.readInt32LE(1372) === MAGIC[each]);
+    // A superblock elsewhere than it says of itself is a spare one. Version 1 did not always say it.
+    const isItself = sb.readBigInt64LE(1000) === BigInt(at) || (version === 1 && at === 8192);
+    if (version !== undefined && isItself) return formOf(source, sb, version);
   }
   return undefined;
 }

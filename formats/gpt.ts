@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { Extent } from './sink.ts';
 import { guidBytes, uuidFrom } from './uuid.ts';
+import type { BlockSource } from './volumeform.ts';
 
 /** GUID partition tables, as the UEFI specification 2.10 has them in section 5. Sectors are 512 bytes. */
 
@@ -18,6 +19,8 @@ export const PARTITION_START = ALIGNMENT;
 const TRAILER = 33 * SECTOR;
 
 export const NAME_LIMIT = 36;
+
+const SIGNATURE = 'EFI PART';
 
 const PARTITION_TYPES = {
   ext2: '0fc63daf-8483-4772-8e79-3d69d8477de4',
@@ -37,7 +40,6 @@ export function gptTables(disk: {
   type: keyof typeof PARTITION_TYPES;
   seed: string;
 }): Extent[] {
-  const sectors = disk.size / SECTOR;
   const entry = Buffer.alloc(ENTRY_SIZE);
   guidBytes(PARTITION_TYPES[disk.type]).copy(entry, 0);
   guidBytes(uuidFrom(disk.seed, 'gpt partition')).copy(entry, 16);
@@ -46,17 +48,22 @@ export function gptTables(disk: {
   entry.write(disk.name.slice(0, NAME_LIMIT), 56, 'utf16le');
   const table = Buffer.alloc(TABLE_SECTORS * SECTOR);
   entry.copy(table);
+  const { primary, backup } = bothTables(disk.size / SECTOR, table, guidBytes(uuidFrom(disk.seed, 'gpt disk')));
+  return [primary, backup];
+}
 
+/** Everything in front of the first partition, the protective MBR included, and everything behind the last one. */
+function bothTables(sectors: number, table: Buffer, guid: Buffer): { primary: Extent; backup: Extent } {
   const header = (own: number, other: number, tableAt: number) => {
     const bytes = Buffer.alloc(SECTOR);
-    bytes.write('EFI PART', 0, 'latin1');
+    bytes.write(SIGNATURE, 0, 'latin1');
     bytes.writeUInt32LE(0x00010000, 8);
     bytes.writeUInt32LE(92, 12);
     bytes.writeBigUInt64LE(BigInt(own), 24);
     bytes.writeBigUInt64LE(BigInt(other), 32);
     bytes.writeBigUInt64LE(BigInt(2 + TABLE_SECTORS), 40);
     bytes.writeBigUInt64LE(BigInt(sectors - TABLE_SECTORS - 2), 48);
-    guidBytes(uuidFrom(disk.seed, 'gpt disk')).copy(bytes, 56);
+    guid.copy(bytes, 56);
     bytes.writeBigUInt64LE(BigInt(tableAt), 72);
     bytes.writeUInt32LE(ENTRIES, 80);
     bytes.writeUInt32LE(ENTRY_SIZE, 84);
@@ -72,11 +79,36 @@ export function gptTables(disk: {
   mbr.writeUInt32LE(Math.min(sectors - 1, 0xffffffff), 458);
   mbr.writeUInt16LE(0xaa55, 510);
 
-  const backup = sectors - 1 - TABLE_SECTORS;
-  return [
-    { position: 0, bytes: Buffer.concat([mbr, header(1, sectors - 1, 2), table]) },
-    { position: backup * SECTOR, bytes: Buffer.concat([table, header(sectors - 1, 1, backup)]) },
-  ];
+  const at = sectors - 1 - TABLE_SECTORS;
+  return {
+    primary: { position: 0, bytes: Buffer.concat([mbr, header(1, sectors - 1, 2), table]) },
+    backup: { position: at * SECTOR, bytes: Buffer.concat([table, header(sectors - 1, 1, at)]) },
+  };
+}
+
+/**
+ * What to write, in this order, on a disk that was made longer, to `size` bytes, so that its GPT and the last partition
+ * reach to its end; what was the backup table last becomes zeros. Undefined if its table is not one of 128 entries behind
+ * its header, as every tool makes it, or has no partition.
+ */
+export function grownGpt(disk: BlockSource, before: number, size: number): Extent[] | undefined {
+  const header = disk.read(SECTOR, SECTOR);
+  const isUsual =
+    header.toString('latin1', 0, 8) === SIGNATURE &&
+    header.readBigUInt64LE(72) === 2n &&
+    header.readUInt32LE(80) === ENTRIES &&
+    header.readUInt32LE(84) === ENTRY_SIZE;
+  if (!isUsual) return undefined;
+  const table = Buffer.from(disk.read(2 * SECTOR, TABLE_SECTORS * SECTOR));
+  const last = entriesOf(table, ENTRY_SIZE).sort((a, b) => firstSector(b) - firstSector(a))[0];
+  if (last === undefined) return undefined;
+  const end = (PARTITION_START + partitionLength(size)) / SECTOR;
+  last.writeBigUInt64LE(BigInt(end - 1), 40);
+  const { primary, backup } = bothTables(size / SECTOR, table, header.subarray(56, 72));
+  const old = before - TRAILER;
+  // Where the two backup tables overlap, the new one stays.
+  const blank = Buffer.alloc(Math.max(0, Math.min(TRAILER, backup.position - old)));
+  return [backup, primary, { position: old, bytes: blank }];
 }
 
 export interface Partition {
@@ -87,21 +119,19 @@ export interface Partition {
 }
 
 /** The partitions of a disk, by its GPT or, if it has none, by its MBR; none if it has neither. */
-export function readPartitions(disk: { size: number; read(position: number, length: number): Buffer }): Partition[] {
+export function readPartitions(disk: BlockSource): Partition[] {
   if (disk.size < 3 * SECTOR) return [];
   const [mbr, header] = [disk.read(0, SECTOR), disk.read(SECTOR, SECTOR)];
-  if (header.toString('latin1', 0, 8) === 'EFI PART') {
+  if (header.toString('latin1', 0, 8) === SIGNATURE) {
     const at = Number(header.readBigUInt64LE(72)) * SECTOR;
     const [count, size] = [Math.min(header.readUInt32LE(80), ENTRIES), header.readUInt32LE(84)];
     if (size < ENTRY_SIZE || at + count * size > disk.size) return [];
     const table = disk.read(at, count * size);
-    return Array.from({ length: count }, (_, n) => table.subarray(n * size, (n + 1) * size))
-      .filter((entry) => entry.subarray(0, 16).some((byte) => byte !== 0))
-      .map((entry) => {
-        const [first, last] = [Number(entry.readBigUInt64LE(32)), Number(entry.readBigUInt64LE(40))];
-        const name = entry.toString('utf16le', 56, ENTRY_SIZE).replace(/\0.*$/s, '');
-        return { start: first * SECTOR, size: (last + 1 - first) * SECTOR, name };
-      });
+    return entriesOf(table, size).map((entry) => {
+      const [first, last] = [firstSector(entry), Number(entry.readBigUInt64LE(40))];
+      const name = entry.toString('utf16le', 56, ENTRY_SIZE).replace(/\0.*$/s, '');
+      return { start: first * SECTOR, size: (last + 1 - first) * SECTOR, name };
+    });
   }
   if (mbr.readUInt16LE(510) !== 0xaa55) return [];
   return [446, 462, 478, 494]
@@ -113,8 +143,19 @@ export function readPartitions(disk: { size: number; read(position: number, leng
     }));
 }
 
+/** The entries of a table that are used. */
+function entriesOf(table: Buffer, size: number): Buffer[] {
+  return Array.from({ length: Math.floor(table.length / size) }, (_, n) =>
+    table.subarray(n * size, (n + 1) * size),
+  ).filter((entry) => entry.subarray(0, 16).some((byte) => byte !== 0));
+}
+
+function firstSector(entry: Buffer): number {
+  return Number(entry.readBigUInt64LE(32));
+}
+
 /** What is wrong with the GPT of a disk: headers and tables that do not have their checksums, or do not agree. */
-export function gptComplaints(disk: { size: number; read(position: number, length: number): Buffer }): string[] {
+export function gptComplaints(disk: BlockSource): string[] {
   const last = disk.size / SECTOR - 1;
   const wrong: string[] = [];
   const tables: Buffer[] = [];
@@ -123,7 +164,7 @@ export function gptComplaints(disk: { size: number; read(position: number, lengt
     ['backup', last, 1],
   ] as const) {
     const header = Buffer.from(disk.read(own * SECTOR, SECTOR));
-    if (header.toString('latin1', 0, 8) !== 'EFI PART') {
+    if (header.toString('latin1', 0, 8) !== SIGNATURE) {
       wrong.push(`there is no ${name} GPT`);
       continue;
     }

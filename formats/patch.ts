@@ -3,12 +3,11 @@ import { rangesOf } from './filesystem.ts';
 import type { Contents } from './filewriter.ts';
 import { PARTITION_START } from './gpt.ts';
 import { directoryBytes, type Inode } from './inodes.ts';
+import { SECTOR, Sectors } from './sectors.ts';
 import type { BlockSink, Extent } from './sink.ts';
 
 /** What makes one disk into another of the same form: only what differs is written. */
 
-/** What a patch keeps track of: 512 bytes, which no file system divides. */
-const SECTOR = 512;
 /** Beyond this, writing the disk anew is as fast, and leaves its holes. */
 const LARGEST_PATCH = 64 * 1024 ** 2;
 
@@ -76,35 +75,6 @@ function isSameContent(old: Inode | undefined, now: Inode, { layout }: Disk): bo
 
 function isSameList(a: Uint32Array, b: Uint32Array): boolean {
   return a.length === b.length && a.every((value, n) => value === b[n]);
-}
-
-/** Some of the sectors of a disk. */
-class Sectors {
-  readonly #marks: Uint8Array;
-
-  constructor(size: number) {
-    this.#marks = new Uint8Array(Math.ceil(size / SECTOR));
-  }
-
-  mark(from: number, to: number): void {
-    this.#marks.fill(1, Math.floor(from / SECTOR), Math.ceil(to / SECTOR));
-  }
-
-  clear(from: number, to: number): void {
-    this.#marks.fill(0, Math.floor(from / SECTOR), Math.ceil(to / SECTOR));
-  }
-
-  /** The runs of marked sectors, in bytes. */
-  ranges(): [from: number, to: number][] {
-    const found: [number, number][] = [];
-    for (let from = this.#marks.indexOf(1); from >= 0; ) {
-      let to = this.#marks.indexOf(0, from);
-      if (to < 0) to = this.#marks.length;
-      found.push([from * SECTOR, to * SECTOR]);
-      from = this.#marks.indexOf(1, to);
-    }
-    return found;
-  }
 }
 
 /** A sink that keeps copies of what is written. */

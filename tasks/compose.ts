@@ -56,6 +56,12 @@ export function composeStep(
   };
 }
 
+/** The layers of a step that composes, lowest first, by what people call them. */
+export function layersOf(step: Step): { readonly label: string; readonly tree: Step }[] {
+  const { layers } = step.options as unknown as Options;
+  return layers.map((label, n) => ({ label, tree: step.inputs[inputName(n)]! }));
+}
+
 function inputName(n: number): string {
   return `layer ${String(n).padStart(3, '0')}`;
 }

@@ -19,7 +19,8 @@ import { imageTooSmall } from '../model/problems.ts';
 import { CorruptBlob, type Step, type StepContext, type Task } from '../model/step.ts';
 import type { ImageSize } from '../model/words.ts';
 
-interface Options {
+/** What an image step is told. */
+export interface ImageOptions {
   readonly target: string;
   /** The name of the root partition. */
   readonly partition: string;
@@ -39,7 +40,7 @@ export const image: Task = {
   summary: 'a bootable disk image from a tree',
   pool: 'disk',
   async run(context: StepContext) {
-    const options = context.options as unknown as Options;
+    const options = context.options as unknown as ImageOptions;
     const tree = await context.store.readTree(context.inputs.tree as TreeArtifact);
     const disk = layOutDisk(tree, formOf(options, tree), context.key);
     if (disk === undefined) throw tooSmall(options, tree);
@@ -57,24 +58,24 @@ export const image: Task = {
   },
   async locate({ store, options, inputs }, position) {
     const tree = await store.readTree(inputs.tree as TreeArtifact);
-    const disk = layOutDisk(tree, formOf(options as unknown as Options, tree), '');
+    const disk = layOutDisk(tree, formOf(options as unknown as ImageOptions, tree), '');
     const owner = disk === undefined ? 'the image' : ownerOf(disk, position);
     return typeof owner === 'string' ? owner : `/${owner.path}`;
   },
 };
 
-export function imageStep(options: Options, tree: Step, file: string): Step {
+export function imageStep(options: ImageOptions, tree: Step, file: string): Step {
   return { name: `image ${options.target}`, task: image, options: { ...options }, inputs: { tree }, publish: file };
 }
 
 /** The disk that an image step writes of a tree; the size of what is to be as small as it can comes from the tree. */
-export function formOf({ size, partition, fs }: Options, tree: Tree): DiskForm {
+export function formOf({ size, partition, fs }: ImageOptions, tree: Tree): DiskForm {
   if ('bytes' in size) return { size: size.bytes, partition, fs };
   const free = size.free + Math.ceil((contentSize(tree) * size.percent) / 100);
   return { size: smallestDisk(tree, fs, free), partition, fs };
 }
 
-function tooSmall({ target, size, fs }: Options, tree: Tree) {
+function tooSmall({ target, size, fs }: ImageOptions, tree: Tree) {
   return imageTooSmall(target, (size as { bytes: number }).bytes, smallestDisk(tree, fs), largestDirectories(tree, 10));
 }
 
@@ -84,7 +85,7 @@ async function patchOfPrior(disk: Disk, contents: Contents, context: StepContext
   if (prior === undefined) return undefined;
   try {
     const tree = await store.readTree({ digest: prior.inputs.tree! });
-    const before = layOutDisk(tree, formOf(prior.options as unknown as Options, tree), prior.key);
+    const before = layOutDisk(tree, formOf(prior.options as unknown as ImageOptions, tree), prior.key);
     return before && (await patchOf(before, disk, contents));
   } catch (error) {
     // What the last image was made of need not be in the cache any more; what this one is made of is asked for again.

@@ -35,7 +35,8 @@ export async function candidates(
   if (last.startsWith('-')) return command.options.flatMap(({ long }) => long ?? []);
   if (command.commands.length > 0) return command.commands.map((each) => each.name());
   const [argument] = command.registeredArguments;
-  if (argument?.name() === 'service') return command.name() === 'init' ? [] : names.services();
+  if (argument?.name() === 'service' || argument?.name() === 'image')
+    return command.name() === 'init' ? [] : names.services();
   if (command.name() === 'stop') return names.vms();
   return command.name() === 'completion' ? Object.keys(SHELLS) : [];
 }

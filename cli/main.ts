@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { asProblem } from '../host/files.ts';
 import { EXIT_CODES, problemsOf } from '../model/problem.ts';
 import { renderBug } from '../report/diagnostic.ts';
@@ -34,6 +35,9 @@ export async function main(args: readonly string[]): Promise<number> {
     exitCode: 0,
     caller: { folder: process.cwd(), signal: interrupt.signal, emit: (event) => reporter?.report(event) },
     print: (text) => stdout.write(`${text}\n`),
+    write: async (bytes) => {
+      if (!stdout.write(bytes)) await once(stdout, 'drain', { signal: interrupt.signal });
+    },
     tellAs: ({ json, watch }) => {
       const plain = json ? jsonReporter(stdout) : reporterForPeople();
       reporter = watch && !json ? terseReporter(plain) : plain;

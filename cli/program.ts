@@ -6,6 +6,7 @@ import { addBuilding } from './building.ts';
 import { addCompleting } from './completing.ts';
 import type { Context } from './context.ts';
 import { addKeeping } from './keeping.ts';
+import { addLooking } from './looking.ts';
 import { addRunning } from './running.ts';
 
 const EXAMPLES = `
@@ -34,6 +35,7 @@ export function program(context: Context): Command {
 
   addBuilding(root, context);
   addRunning(root, context);
+  addLooking(root, context);
   addKeeping(root, context);
   addCompleting(root, context);
 

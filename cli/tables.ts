@@ -9,7 +9,7 @@ import { bytes, count, duration } from '../model/words.ts';
 import type { VmRecord } from '../vm/registry.ts';
 
 /** Results as text in columns. */
-function columns(rows: readonly (readonly string[])[]): string {
+export function columns(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, n) => Math.max(...rows.map((row) => row[n]!.length)));
   return rows
     .map((row) =>

@@ -62,7 +62,7 @@ export async function openSession(
   makeDirectory(project.state);
   const scratch = path.join(cache, 'scratch');
   await sweepScratch(scratch);
-  await sweepScratch(path.join(project.root, 'images'));
+  await sweepScratch(project.images);
   new Projects(cache).add(project.root);
   const digests = new FileDigests(path.join(cache, 'digests.json'));
   const { pools = {}, mirrors = {} } = project.config.value;

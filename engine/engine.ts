@@ -7,7 +7,7 @@ import { unreliableCache } from '../model/problems.ts';
 import { type BlobStore, CorruptBlob, type Pool, type Prior, type Step, type StepContext } from '../model/step.ts';
 import type { Done, History, Result } from './history.ts';
 import { canonical, FORMAT } from './key.ts';
-import { digestOf, type Keyed, keyed } from './keyed.ts';
+import { inputsOf, type Keyed, keyed } from './keyed.ts';
 import type { Publications } from './publications.ts';
 import { Scratch } from './scratch.ts';
 import { Slots } from './slots.ts';
@@ -231,13 +231,12 @@ export class Engine {
   #prior({ task, publish }: Step): Prior | undefined {
     const { publications, records } = this.#workshop;
     const key = publish && publications.keyOf(publish);
-    const parts = key && records.read(key)?.parts;
-    if (!parts || parts.task !== task.kind || parts.version !== task.version) return undefined;
-    const inputs = Object.entries(parts.inputs as Record<string, string>);
+    const record = key === undefined ? undefined : records.read(key);
+    if (!key || record?.parts.task !== task.kind || record.parts.version !== task.version) return undefined;
     return {
       key,
-      options: parts.options!,
-      inputs: Object.fromEntries(inputs.map(([name, input]) => [name, digestOf(input)])),
+      options: record.parts.options!,
+      inputs: inputsOf(record),
       take: (file) => publications.take(publish!, key, file),
     };
   }

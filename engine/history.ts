@@ -53,7 +53,12 @@ export class History {
 
   /** The last keys of all steps. */
   keys(): Digest[] {
-    return [...this.#lines.keys()].flatMap((step) => this.get(step)?.key ?? []);
+    return this.names().flatMap((step) => this.get(step)?.key ?? []);
+  }
+
+  /** The names of all steps. */
+  names(): string[] {
+    return [...this.#lines.keys()].filter((name) => name !== FAILED);
   }
 
   get(step: string): Lately | undefined {

@@ -33,7 +33,8 @@ export function keyed(
   return { step, key: keyOf(parts), parts, inputs, identity };
 }
 
-/** The digest of an input, as the parts of a key have it. */
-export function digestOf(input: string): Digest {
-  return input.slice(input.indexOf(' ') + 1);
+/** The digests of a step's inputs by their names, as its record has them. */
+export function inputsOf({ parts }: Pick<KeyRecord, 'parts'>): Readonly<Record<string, Digest>> {
+  const inputs = Object.entries(parts.inputs as Record<string, string>);
+  return Object.fromEntries(inputs.map(([name, input]) => [name, input.slice(input.indexOf(' ') + 1)]));
 }

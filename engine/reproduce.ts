@@ -56,7 +56,7 @@ async function differenceIn(a: Entry, b: Entry, from: BlobStore, other: BlobStor
 }
 
 /** The position of the first byte that two sequences do not share; undefined if they are the same. */
-async function firstDifference(a: AsyncIterable<Buffer>, b: AsyncIterable<Buffer>): Promise<number | undefined> {
+export async function firstDifference(a: AsyncIterable<Buffer>, b: AsyncIterable<Buffer>): Promise<number | undefined> {
   await using left = new Reader(a);
   await using right = new Reader(b);
   for (let done = 0; ; ) {

@@ -88,16 +88,15 @@ function bothTables(sectors: number, table: Buffer, guid: Buffer): { primary: Ex
 
 /**
  * What to write, in this order, on a disk that was made longer, to `size` bytes, so that its GPT and the last partition
- * reach to its end; what was the backup table last becomes zeros. Undefined if its table is not one of 128 entries behind
- * its header, as every tool makes it, or has no partition.
+ * reach to its end; what was the backup table last becomes zeros. Nothing for a disk without a GPT. Undefined if its table
+ * is not one of 128 entries behind its header, as every tool makes it, or has no partition.
  */
-export function grownGpt(disk: BlockSource, before: number, size: number): Extent[] | undefined {
+export function grownGpt(disk: BlockSource, size: number): Extent[] | undefined {
+  if (disk.size < 3 * SECTOR) return [];
   const header = disk.read(SECTOR, SECTOR);
+  if (header.toString('latin1', 0, 8) !== SIGNATURE) return [];
   const isUsual =
-    header.toString('latin1', 0, 8) === SIGNATURE &&
-    header.readBigUInt64LE(72) === 2n &&
-    header.readUInt32LE(80) === ENTRIES &&
-    header.readUInt32LE(84) === ENTRY_SIZE;
+    header.readBigUInt64LE(72) === 2n && header.readUInt32LE(80) === ENTRIES && header.readUInt32LE(84) === ENTRY_SIZE;
   if (!isUsual) return undefined;
   const table = Buffer.from(disk.read(2 * SECTOR, TABLE_SECTORS * SECTOR));
   const last = entriesOf(table, ENTRY_SIZE).sort((a, b) => firstSector(b) - firstSector(a))[0];
@@ -105,7 +104,7 @@ export function grownGpt(disk: BlockSource, before: number, size: number): Exten
   const end = (PARTITION_START + partitionLength(size)) / SECTOR;
   last.writeBigUInt64LE(BigInt(end - 1), 40);
   const { primary, backup } = bothTables(size / SECTOR, table, header.subarray(56, 72));
-  const old = before - TRAILER;
+  const old = disk.size - TRAILER;
   // Where the two backup tables overlap, the new one stays.
   const blank = Buffer.alloc(Math.max(0, Math.min(TRAILER, backup.position - old)));
   return [backup, primary, { position: old, bytes: blank }];

@@ -35,6 +35,8 @@ export interface VolumeForm {
   readonly chunk: number;
   /** The file system's size in units, which bounds every pointer. */
   readonly units: number;
+  /** Bytes that are not used, as the superblock counts them. */
+  readonly free: number;
   inode(number: number): DiskInode;
   /** The length of the name of the directory entry at `at`. */
   nameLength(directory: Buffer, at: number): number;

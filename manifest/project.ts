@@ -36,6 +36,11 @@ export class Project {
     this.#layers = [...new Set([root, packageRoot()])];
   }
 
+  /** Whether a folder is in a project. */
+  static has(folder: string): boolean {
+    return findUpwards(CONFIG, folder) !== undefined;
+  }
+
   /** The project that a folder is in. Throws `no-project`, and `Problems` of its configuration. */
   static async find(from: string): Promise<Project> {
     const root = findUpwards(CONFIG, from);
@@ -47,6 +52,11 @@ export class Project {
   /** State that belongs to the project and is not to be committed. */
   get state(): string {
     return path.join(this.root, '.smol');
+  }
+
+  /** Where its images go. */
+  get images(): string {
+    return path.join(this.root, 'images');
   }
 
   services(): string[] {

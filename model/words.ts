@@ -1,8 +1,8 @@
 import leven from 'leven';
 
 /** `1 file`, `3 files`. */
-export function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? '' : 's'}`;
+export function count(n: number, noun: string, nouns = `${noun}s`): string {
+  return `${n} ${n === 1 ? noun : nouns}`;
 }
 
 /** `a`, `a or b`, `a, b or c`. */

@@ -190,7 +190,7 @@ async function decide(
     files: service.files ?? {},
     run: service.run ?? {},
     sourceDate: await sourceDateOf(project),
-    image: path.join(project.root, 'images', `${target}.img`),
+    image: path.join(project.images, `${target}.img`),
   };
 }
 

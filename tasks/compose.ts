@@ -1,5 +1,7 @@
+import type { KeyRecord } from '../cache/records.ts';
+import { inputsOf } from '../engine/keyed.ts';
 import { nameOf, parentOf, withParents } from '../formats/tree.ts';
-import type { Entry, TreeArtifact } from '../model/artifact.ts';
+import type { Digest, Entry, TreeArtifact } from '../model/artifact.ts';
 import { layerConflict, unmatchedFile, unsupportedEntry } from '../model/problems.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
 
@@ -56,10 +58,11 @@ export function composeStep(
   };
 }
 
-/** The layers of a step that composes, lowest first, by what people call them. */
-export function layersOf(step: Step): { readonly label: string; readonly tree: Step }[] {
-  const { layers } = step.options as unknown as Options;
-  return layers.map((label, n) => ({ label, tree: step.inputs[inputName(n)]! }));
+/** The layers of what a step composed, lowest first: what people call them, and the digests of their trees. */
+export function layersOf(record: KeyRecord): { readonly label: string; readonly tree: Digest }[] {
+  const inputs = inputsOf(record);
+  const { layers } = record.parts.options as unknown as Options;
+  return layers.map((label, n) => ({ label, tree: inputs[inputName(n)]! }));
 }
 
 function inputName(n: number): string {

@@ -65,7 +65,12 @@ export const image: Task = {
 };
 
 export function imageStep(options: ImageOptions, tree: Step, file: string): Step {
-  return { name: `image ${options.target}`, task: image, options: { ...options }, inputs: { tree }, publish: file };
+  return { name: imageStepName(options.target), task: image, options: { ...options }, inputs: { tree }, publish: file };
+}
+
+/** The name of the step that makes the image of a target. */
+export function imageStepName(target: string): string {
+  return `image ${target}`;
 }
 
 /** The disk that an image step writes of a tree; the size of what is to be as small as it can comes from the tree. */

@@ -1,4 +1,5 @@
 import { parseMtree } from '../formats/mtree.ts';
+import { numbersOf } from '../formats/passwd.ts';
 import { byPath, isFile } from '../formats/tree.ts';
 import type { DirectoryEntry, Tree, TreeArtifact } from '../model/artifact.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
@@ -15,8 +16,8 @@ export const mtree: Task = {
   pool: 'cpu',
   async run(context: StepContext) {
     const tree = await context.store.readTree(context.inputs.tree as TreeArtifact);
-    const users = await numbers(context, tree, 'etc/master.passwd', 'root');
-    const groups = await numbers(context, tree, 'etc/group', 'wheel');
+    const users = numbersOf(await textOf(context, tree, 'etc/master.passwd'), 'root');
+    const groups = numbersOf(await textOf(context, tree, 'etc/group'), 'wheel');
     const known = new Map(tree.map((entry) => [entry.path, entry]));
     const directories = new Map<string, DirectoryEntry>();
     for (const manifest of tree.filter(isFile).filter(({ path }) => /^etc\/mtree\/set\.[^/]+$/.test(path))) {
@@ -47,10 +48,7 @@ export function mtreeStep(target: string, tree: Step): Step {
   return { name: `mtree ${target}`, task: mtree, options: {}, inputs: { tree } };
 }
 
-/** Names and their numbers: the first and third field of passwd(5) and group(5). Whoever has number 0 is always known. */
-async function numbers(context: StepContext, tree: Tree, path: string, zero: string): Promise<Map<string, number>> {
+async function textOf(context: StepContext, tree: Tree, path: string): Promise<string> {
   const file = tree.filter(isFile).find((entry) => entry.path === path);
-  const lines = file === undefined ? [] : (await context.store.readEntry(file, context.signal)).toString().split('\n');
-  const rows = lines.map((line) => line.split(':')).filter((fields) => fields.length > 2);
-  return new Map([[zero, 0], ...rows.map(([name, , number]): [string, number] => [name!, Number(number)])]);
+  return file === undefined ? '' : (await context.store.readEntry(file, context.signal)).toString();
 }

@@ -42,6 +42,7 @@ export function openExt2(source: BlockSource): VolumeForm | undefined {
     pointerSize: 4,
     chunk: blockSize,
     units,
+    free: sb.readUInt32LE(12) * blockSize,
     nameLength: (directory, at) => (hasTypes ? directory[at + 6]! : directory.readUInt16LE(at + 6)),
     inode(number) {
       if (number < 1 || number > inodes)

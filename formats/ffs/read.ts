@@ -26,6 +26,7 @@ export function openFfs(source: BlockSource): VolumeForm | undefined {
 
 function formOf(source: BlockSource, sb: Buffer, version: Version): VolumeForm {
   const int = (at: number) => sb.readInt32LE(at);
+  const long = (at: number) => Number(sb.readBigInt64LE(at));
   const [groups, blockSize, fragmentSize] = [int(44), int(48), int(52)];
   const [inodeTable, inodesPerGroup, perGroup, longestTarget] = [int(16), int(184), int(188), int(1320)];
   const inodeSize = version === 1 ? 128 : 256;
@@ -34,7 +35,8 @@ function formOf(source: BlockSource, sb: Buffer, version: Version): VolumeForm {
     throw new BrokenVolume('the superblock of its FFS makes no sense');
   }
   // Version 1 counts its fragments in another field, where it was made by an old newfs(8).
-  const units = version === 1 ? int(36) : Number(sb.readBigInt64LE(1080));
+  const units = version === 1 ? int(36) : long(1080);
+  const [freeBlocks, freeFragments] = version === 1 ? [int(196), int(204)] : [long(1016), long(1032)];
   return {
     name: `FFSv${version}`,
     blockSize,
@@ -42,6 +44,7 @@ function formOf(source: BlockSource, sb: Buffer, version: Version): VolumeForm {
     pointerSize: version === 1 ? 4 : 8,
     chunk: 512,
     units,
+    free: freeBlocks * blockSize + freeFragments * fragmentSize,
     nameLength: (directory, at) => directory[at + 7]!,
     inode(number) {
       if (number < 2 || number >= groups * inodesPerGroup) {

@@ -41,6 +41,50 @@ export const imageTooSmall = (
     fix: `set size: ${Math.ceil(need / 1024 ** 2)}M or more in its service.yaml, or leave out a set`,
   });
 
+export const noSuchImage = (name: string, known: readonly string[], isService: boolean) =>
+  new Problem({
+    code: 'no-such-image',
+    kind: 'usage',
+    message: `there is no image ${name}${didYouMean(name, known)}`,
+    fix: isService
+      ? `\`smol build ${name}\` makes it`
+      : 'give the path of one, or the name of a service that was built',
+  });
+
+export const brokenImage = (file: string, why: string) =>
+  new Problem({ code: 'broken-image', kind: 'integrity', message: `${file} cannot be read: ${why}` });
+
+export const noSuchPath = (image: string, path: string, known: readonly string[]) =>
+  new Problem({
+    code: 'no-such-path',
+    kind: 'usage',
+    message: `${image} has no /${path}${didYouMean(path, known)}`,
+    fix: `\`smol ls -r ${image}\` lists all that it has`,
+  });
+
+export const notAFile = (image: string, path: string, type: string) =>
+  new Problem({
+    code: 'not-a-file',
+    kind: 'usage',
+    message: `/${path} of ${image} is a ${type}, which has no contents to show`,
+    fix: `\`smol ls ${image} /${path}\` shows it`,
+  });
+
+export const imageHeld = (file: string) =>
+  new Problem({
+    code: 'image-held',
+    kind: 'environment',
+    message: `${file} is in use`,
+    fix: 'stop the VM that runs from it first; `smol ps` lists them',
+  });
+
+export const notGrowable = (file: string, why: string) =>
+  new Problem({
+    code: 'not-growable',
+    kind: 'usage',
+    message: `${file} cannot be made larger: ${why}`,
+  });
+
 export const noSuchPin = (name: string, known: readonly string[]) =>
   new Problem({
     code: 'no-such-pin',

@@ -1,0 +1,69 @@
+import path from 'node:path';
+import { type KeyRecord, Records } from '../cache/records.ts';
+import { Store } from '../cache/store.ts';
+import { History } from '../engine/history.ts';
+import { inputsOf } from '../engine/keyed.ts';
+import type { Project } from '../manifest/project.ts';
+import type { Digest, Tree } from '../model/artifact.ts';
+import { CorruptBlob } from '../model/step.ts';
+import { compose, layersOf } from '../tasks/compose.ts';
+import { type ImageOptions, imageStepName } from '../tasks/image.ts';
+
+/** How an image of a project was made the last time. */
+export interface Provenance {
+  readonly key: Digest;
+  readonly options: ImageOptions;
+  readonly tree: Tree;
+  readonly store: Store;
+  /** What brought each path, in words. */
+  readonly origins: ReadonlyMap<string, string>;
+}
+
+/** How an image was made; undefined if it is not one of the project's, or the cache has lost what it was made of. */
+export async function provenanceOf(file: string, project: Project, cache: string): Promise<Provenance | undefined> {
+  if (path.dirname(path.resolve(file)) !== project.images) return undefined;
+  const [store, records] = [new Store(cache), new Records(cache)];
+  const history = new History(path.join(project.state, 'history'));
+  const key = history.get(imageStepName(path.basename(file, '.img')))?.key;
+  const record = key === undefined ? undefined : records.read(key);
+  if (key === undefined || record === undefined) return undefined;
+  const digest = inputsOf(record).tree!;
+  try {
+    const tree = await store.readTree({ digest });
+    const origins = await originsOf(digest, tree, composed(history, records), store);
+    return { key, options: record.parts.options as unknown as ImageOptions, tree, store, origins };
+  } catch (error) {
+    if (error instanceof CorruptBlob) return undefined;
+    throw error;
+  }
+}
+
+/** The records of all that was composed in the last builds, by the digests of what came of it. */
+function composed(history: History, records: Records): ReadonlyMap<Digest, KeyRecord> {
+  const found = history
+    .names()
+    .filter((name) => name.startsWith(compose.kind))
+    .flatMap((name) => records.read(history.get(name)?.key ?? '') ?? []);
+  return new Map(found.map((record) => [record.output.digest, record]));
+}
+
+/** What brought each path of a tree: the highest layer that has it, or of a directory the lowest. */
+async function originsOf(
+  digest: Digest,
+  tree: Tree,
+  records: ReadonlyMap<Digest, KeyRecord>,
+  store: Store,
+): Promise<Map<string, string>> {
+  const origins = new Map<string, string>();
+  const record = records.get(digest);
+  if (record === undefined) return origins;
+  const isDirectory = new Set(tree.filter(({ type }) => type === 'directory').map((entry) => entry.path));
+  for (const { label, tree: layer } of layersOf(record)) {
+    const below = await store.readTree({ digest: layer });
+    const finer = await originsOf(layer, below, records, store);
+    for (const { path: at } of below) {
+      if (!origins.has(at) || !isDirectory.has(at)) origins.set(at, finer.get(at) ?? label);
+    }
+  }
+  return origins;
+}

@@ -23,11 +23,14 @@ export interface MtreeEntry {
 
 const TYPES: ReadonlySet<string> = new Set(['file', 'dir', 'link', 'char', 'block', 'fifo', 'socket']);
 
+const SAME: Readonly<Record<string, string>> = { uid: 'uname', uname: 'uid', gid: 'gname', gname: 'gid' };
+
 /** The entries in the order of the text. Throws a SyntaxError that names the line. */
 export function parseMtree(text: string): MtreeEntry[] {
   const entries: MtreeEntry[] = [];
   const defaults = new Map<string, string>();
-  let folder: string[] = [];
+  /** The directories that the lines before are in, outermost first. */
+  const open: string[][] = [];
   for (const { words, line } of linesOf(text)) {
     const [first = '', ...rest] = words;
     const fail = (what: string): never => {
@@ -42,11 +45,16 @@ export function parseMtree(text: string): MtreeEntry[] {
       continue;
     }
     if (first === '..') {
-      if (folder.length === 0) fail('leaves the root');
-      folder = folder.slice(0, -1);
+      if (open.pop() === undefined) fail('leaves the root');
       continue;
     }
-    const fields = new Map([...defaults, ...rest.map(keyword)]);
+    const fields = new Map(defaults);
+    for (const [name, value] of rest.map(keyword)) {
+      // A number and a name say the same thing: the last word holds.
+      const other = SAME[name];
+      if (other !== undefined) fields.delete(other);
+      fields.set(name, value);
+    }
     const type = fields.get('type');
     if (type !== undefined && !TYPES.has(type)) fail(`has the type ${type}`);
     const number = (name: string, base: number) => {
@@ -61,8 +69,8 @@ export function parseMtree(text: string): MtreeEntry[] {
       .filter((part) => part !== '' && part !== '.');
     if (parts.includes('..')) fail(`names ${first}`);
     // A name with a slash is a path from the root; one without is in the directory that the lines before are in.
-    const path = first.includes('/') ? parts : [...folder, ...parts];
-    if (type === 'dir' && !first.includes('/')) folder = path;
+    const path = first.includes('/') ? parts : [...(open.at(-1) ?? []), ...parts];
+    if (type === 'dir' && !first.includes('/')) open.push(path);
     entries.push({
       path: path.join('/'),
       type: type as MtreeEntry['type'],

@@ -35,9 +35,11 @@ function explain(error: ErrorObject, document: Located): Problem[] {
       return [missingKey(document.place(at, 'key'), missing, properties?.[missing]?.description)];
     }
     case 'type': {
-      const quote = params.type === 'string' && ['number', 'boolean'].includes(typeof error.data);
+      const types = [error.params.type as string | string[]].flat();
+      const quote = types.includes('string') && ['number', 'boolean'].includes(typeof error.data);
+      const expected = either(types.map(withArticle));
       const found = quote ? `the ${typeof error.data} ${document.written(at)}` : typeName(error.data);
-      return [wrongType(value(), key, withArticle(params.type!), found, quote)];
+      return [wrongType(value(), key, expected, found, quote)];
     }
     case 'enum': {
       const allowed = params.allowedValues!;

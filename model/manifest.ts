@@ -187,7 +187,7 @@ export interface Release {
 }
 
 /**
- * The sets that the image is made of, in order; a later one replaces files of an earlier one. With from: none are needed.
+ * The sets that the image is made of, in order; a later one replaces files of an earlier one. Parts of one after a colon: comp:usr/bin/strip,usr/lib/*.so (* within a name, ** across directories; a directory brings all that is below it). With from: none are needed.
  *
  * @minItems 1
  */
@@ -195,7 +195,18 @@ export type Sets = [string, ...string[]];
 /**
  * The kernel that boots it: a file in kernels/. By default the release's own for the architecture.
  */
-export type KernelName = string;
+export type KernelChoice =
+  | string
+  | {
+      /**
+       * The same.
+       */
+      name?: string;
+      /**
+       * Put the kernel into the image too: NetBSD's as /netbsd.
+       */
+      inImage?: boolean;
+    };
 /**
  * The size of the image: a number with K, M or G, such as 20M; or auto: as small as its contents allow, with auto+64M or auto+10% to leave so much free. By default 512M.
  */
@@ -207,7 +218,18 @@ export type Minimize = boolean;
 /**
  * A hand-made directory, beside service.yaml or from the project's root with a leading /, laid over the sets. Permission bits are kept, owners become root:wheel.
  */
-export type Rootdir = string;
+export type Rootdir =
+  | string
+  | {
+      /**
+       * The same.
+       */
+      path: string;
+      /**
+       * A specification as mtree(8) has it, beside service.yaml or from the project's root with a leading /: owners, modes, and the directories, links, devices and pipes that it names. User and group names are those of the sets.
+       */
+      mtree?: string;
+    };
 /**
  * Mount the root file system read-only.
  */
@@ -253,7 +275,7 @@ export interface Service {
    */
   from?: string;
   sets?: Sets;
-  kernel?: KernelName;
+  kernel?: KernelChoice;
   size?: Size;
   minimize?: Minimize;
   rootdir?: Rootdir;
@@ -287,7 +309,7 @@ export interface Links {
   [k: string]: string;
 }
 /**
- * Mode and owner of files that the sets and overlays brought.
+ * Files that are written here or fetched, and mode and owner of those that the sets and overlays brought.
  */
 export interface Files {
   [k: string]: {
@@ -299,6 +321,14 @@ export interface Files {
      * User and group by number, in quotes: "0:5".
      */
     owner?: string;
+    /**
+     * What is in it.
+     */
+    content?: string;
+    /**
+     * Where it comes from: a file beside service.yaml, or a URL, which gets pinned.
+     */
+    source?: string;
   };
 }
 /**
@@ -353,7 +383,7 @@ export interface Run {
 export interface Override {
   release?: string;
   sets?: Sets;
-  kernel?: KernelName;
+  kernel?: KernelChoice;
   size?: Size;
   minimize?: Minimize;
   rootdir?: Rootdir;

@@ -24,6 +24,8 @@ export interface Guest {
   furnishings(root: Root): Furnishings;
   /** Layers that are made of the sets, over them. */
   adapt(root: Root, sets: Step): { label: string; tree: Step }[];
+  /** Where its kernel is, in images that hold it. */
+  readonly kernelFile: { readonly path: string; readonly mode: number };
   /** The console device in the words of the kernel's command line. */
   console(arch: Arch, viocon: boolean): string;
   root(partition: string): string;
@@ -41,8 +43,9 @@ export const GUESTS: Readonly<Record<Release['guest'], Guest>> = {
     }),
     adapt: (root, sets) => [
       { label: "the sets' manifests", tree: mtreeStep(root.name, sets) },
-      { label: "NetBSD's device script", tree: makedevStep(root.name, sets) },
+      { label: "NetBSD's device script", tree: makedevStep(root.name, sets, root.fs !== 'ext2') },
     ],
+    kernelFile: { path: '/netbsd', mode: 0o755 },
     console: (_arch, viocon) => `console=${viocon ? 'viocon' : 'com'}`,
     root: (partition) => `root=NAME=${partition}`,
     userland: /root file system type: \S+\r?\n(?:kern\.module\.path=.*\r?\n)?/,
@@ -55,6 +58,7 @@ export const GUESTS: Readonly<Record<Release['guest'], Guest>> = {
       files: { '/etc/fstab': `PARTLABEL=${root.partition} / ext2 ${root.readOnly ? 'ro' : 'rw'},noatime 0 1\n` },
     }),
     adapt: () => [],
+    kernelFile: { path: '/boot/vmlinuz', mode: 0o644 },
     console: (arch) => `console=${arch === 'evbarm-aarch64' ? 'ttyAMA0' : 'ttyS0'}`,
     root: (partition) => `smol.root=${partition}`,
     userland: /(?=smol: init)/,

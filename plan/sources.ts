@@ -3,8 +3,10 @@ import path from 'node:path';
 import { parsePackageSource } from '../host/apt.ts';
 import type { FileDigests } from '../host/digests.ts';
 import type { Pins } from '../manifest/lock.ts';
+import { notThatKind } from '../model/problems.ts';
 import type { Step } from '../model/step.ts';
 import { fetchStep, filePath, type Location } from '../tasks/fetch.ts';
+import { archiveForm, unpackStep } from '../tasks/unpack.ts';
 
 /** What sources need besides their names. */
 export interface Surroundings {
@@ -48,6 +50,18 @@ export function sourceStep(wish: SourceWish, surroundings: Surroundings): Step {
     aptState: surroundings.aptState,
     offline: surroundings.offline,
   });
+}
+
+/** A source that is an archive, as a tree. Steps of the same source are shared by all targets. Throws `not-that-kind`. */
+export function archiveStep(wish: SourceWish, surroundings: Surroundings): Step {
+  const form = archiveForm(wish.source);
+  if (form === undefined)
+    throw notThatKind(
+      wish.source,
+      'an archive (.tar.xz, .tgz, .tar or a Debian package)',
+      'something else by its name',
+    );
+  return unpackStep(wish.source, form, sourceStep(wish, surroundings));
 }
 
 function locate({ source, base, depends }: SourceWish, { mirrors, root }: Surroundings): Location {

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import type { FileSystemName } from '../formats/disk.ts';
 import { NAME_LIMIT } from '../formats/gpt.ts';
@@ -13,6 +14,13 @@ import { type ImageSize, parseImageSize } from '../model/words.ts';
 
 import { GUESTS } from './guests.ts';
 
+/** A set, or parts of it. */
+export interface SetParts {
+  readonly set: string;
+  /** Patterns of paths; undefined means all of it. */
+  readonly parts: readonly string[] | undefined;
+}
+
 /** One service for one architecture, with everything decided. */
 export interface Target {
   /** `rescue-i386`. */
@@ -25,16 +33,22 @@ export interface Target {
   readonly release: { readonly name: string; readonly manifest: Release };
   /** The target whose tree this one begins with. */
   readonly from: Target | undefined;
-  readonly sets: readonly string[];
-  readonly kernel: { readonly name: string; readonly file: string; readonly build: Build };
+  readonly sets: readonly SetParts[];
+  readonly kernel: {
+    readonly name: string;
+    readonly file: string;
+    readonly build: Build;
+    /** Whether the image holds it too. */
+    readonly inImage: boolean;
+  };
   /** The name of the root partition, by which the kernel finds it. */
   readonly partition: string;
   /** Of the whole image. */
   readonly size: ImageSize;
   readonly fs: FileSystemName;
   readonly readOnly: boolean;
-  /** Absolute. */
-  readonly rootdir: string | undefined;
+  /** The hand-made directory, and the specification of its owners and modes: absolute paths. */
+  readonly rootdir: { readonly folder: string; readonly mtree: string | undefined } | undefined;
   readonly directories: readonly string[];
   readonly links: Readonly<Record<string, string>>;
   readonly files: NonNullable<Service['files']>;
@@ -133,23 +147,43 @@ async function decide(
       ARCHS.filter((each) => release.archs[each]),
     );
   const wrong: Problem[] = [];
-  const { sets = [] } = service;
+  const sets = (service.sets ?? []).map(setParts);
   if (sets.length === 0 && from === undefined) wrong.push(problems.noRoot(await manifest.place([], 'key')));
-  for (const [n, set] of sets.entries()) {
-    if (!release.sets.includes(set)) wrong.push(problems.unknownSet(set, release.sets, await place('sets', n)));
+  for (const [n, { set, parts }] of sets.entries()) {
+    const at = await place('sets', n);
+    if (!release.sets.includes(set)) wrong.push(problems.unknownSet(set, release.sets, at));
+    else if (parts?.length === 0) wrong.push(problems.emptyPart(service.sets![n]!, at));
   }
-  const rootdir =
-    service.rootdir &&
-    path.resolve(service.rootdir.startsWith('/') ? project.root : folder, service.rootdir.replace(/^\//, ''));
-  if (rootdir !== undefined && !isDirectory(rootdir))
-    wrong.push(problems.missingRootdir((await place('rootdir'))!, rootdir));
-  if (from === undefined && !hasRc(folder, rootdir))
+  if (service.size !== undefined && service.minimize) {
+    wrong.push(
+      problems.conflictingKeys((await place('minimize')) ?? (await manifest.place([], 'key')), 'size', 'minimize'),
+    );
+  }
+  const rootdir = rootdirOf(service, folder, project.root);
+  if (rootdir !== undefined && !isDirectory(rootdir.folder)) {
+    wrong.push(problems.missingRootdir((await place('rootdir'))!, rootdir.folder));
+  }
+  if (rootdir?.mtree !== undefined && !isFile(rootdir.mtree)) {
+    wrong.push(problems.missingBeside((await place('rootdir', 'mtree'))!, rootdir.mtree));
+  }
+  for (const [at, { content, source }] of Object.entries(service.files ?? {})) {
+    const key = async (name: string) => (await place('files', at, name)) ?? manifest.place([], 'key');
+    if (content !== undefined && source !== undefined) {
+      wrong.push(problems.conflictingKeys(await key('source'), 'content', 'source'));
+    }
+    if (source !== undefined && !isUrl(source) && !isFile(path.resolve(folder, source))) {
+      wrong.push(problems.missingBeside(await key('source'), path.resolve(folder, source)));
+    }
+  }
+  if (from === undefined && !hasRc(service, folder, rootdir?.folder))
     wrong.push(problems.missingRc(name, path.relative(project.root, folder) || folder));
   const partition = `${name}root`;
   if (partition.length > NAME_LIMIT) wrong.push(problems.longPartitionName(partition));
   if (wrong.length > 0) throw new Problems(wrong);
 
-  const kernelName = service.kernel ?? (service.release === undefined ? from?.kernel.name : undefined) ?? built.kernel;
+  const { name: ownKernel, inImage = false } =
+    typeof service.kernel === 'string' ? { name: service.kernel } : (service.kernel ?? {});
+  const kernelName = ownKernel ?? (service.release === undefined ? from?.kernel.name : undefined) ?? built.kernel;
   const kernel = await project.kernel(kernelName, () => place('kernel'));
   const build = kernel.value.archs[arch];
   if (build === undefined) {
@@ -179,7 +213,7 @@ async function decide(
     release: { name: releaseName, manifest: release },
     from,
     sets,
-    kernel: { name: kernelName, file: kernel.file, build },
+    kernel: { name: kernelName, file: kernel.file, build, inImage },
     partition,
     size: parseImageSize(service.size ?? (service.minimize ? MINIMIZED : DEFAULT_SIZE)),
     fs,
@@ -236,8 +270,35 @@ async function refusals({ name, folder, manifest }: FoundService): Promise<Probl
   return wrong;
 }
 
-/** The guest's init runs /etc/rc, whoever brings it: the service's overlays or its hand-made root. */
-function hasRc(folder: string, rootdir: string | undefined): boolean {
+/** `comp:usr/bin/strip,usr/lib/*.so`. A comma within braces is the pattern's. */
+function setParts(text: string): SetParts {
+  const colon = text.indexOf(':');
+  if (colon < 0) return { set: text, parts: undefined };
+  const parts = text.slice(colon + 1).split(/,(?![^{]*\})/);
+  return { set: text.slice(0, colon), parts: parts.map((part) => part.trim()).filter((part) => part !== '') };
+}
+
+/** Paths of a service are relative to its folder; with a leading / to the project's root. */
+function rootdirOf({ rootdir }: Service, folder: string, root: string): Target['rootdir'] {
+  if (rootdir === undefined) return undefined;
+  const at = (name: string) => path.resolve(name.startsWith('/') ? root : folder, name.replace(/^\/+/, ''));
+  const { path: name, mtree } = typeof rootdir === 'string' ? { path: rootdir } : rootdir;
+  return { folder: at(name), mtree: mtree === undefined ? undefined : at(mtree) };
+}
+
+/** Whether a source is more than a file beside service.yaml. */
+export function isUrl(source: string): boolean {
+  return /^(https?|file|apt):/.test(source);
+}
+
+function isFile(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/** The guest's init runs /etc/rc, whoever brings it: the service's overlays, its hand-made root or its manifest. */
+function hasRc({ files }: Service, folder: string, rootdir: string | undefined): boolean {
+  const { content, source } = files?.['/etc/rc'] ?? {};
+  if (content !== undefined || source !== undefined) return true;
   const places = [
     path.join(folder, 'etc'),
     path.join(folder, 'root', 'etc'),

@@ -79,7 +79,10 @@ function kindOf({ type, enum: values, items, const: constant }) {
   if (constant !== undefined) return `\`${constant}\``;
   if (values) return values.map((value) => `\`${value}\``).join(' or ');
   if (type === 'array') return items.enum ? `list of ${kindOf(items)}` : `list of ${items.type ?? 'string'}s`;
-  return { object: 'mapping', integer: 'whole number' }[type] ?? type;
+  return [type]
+    .flat()
+    .map((name) => ({ object: 'mapping', integer: 'whole number' })[name] ?? name)
+    .join(' or ');
 }
 
 function cell(text) {

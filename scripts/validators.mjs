@@ -24,6 +24,7 @@ function codeOf(folder) {
     // errors bring the schema that they break, for the words of the message
     verbose: true,
     useDefaults: true,
+    allowUnionTypes: true,
     // what stands for it in the code is manifest/formats.ts
     formats: { regex: () => true },
     code: { source: true, esm: true, formats: _`require("./formats.ts")` },

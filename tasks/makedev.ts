@@ -5,19 +5,20 @@ import type { Step, StepContext, Task } from '../model/step.ts';
 
 /**
  * NetBSD's device script as an image needs it: copies of dev/MAKEDEV* in etc/, where a memory file system over /dev
- * does not hide them, and dev/MAKEDEV without `-o union`: union mounts over ext2 give I/O errors.
+ * does not hide them; and, where that has no union mounts, dev/MAKEDEV without `-o union`: over ext2 they give I/O errors.
  */
 export const makedev: Task = {
   kind: 'makedev',
-  version: 1,
-  summary: 'MAKEDEV for a root on ext2, and copies of it in etc/',
+  version: 2,
+  summary: 'MAKEDEV as the file system of the root allows it, and copies of it in etc/',
   pool: 'cpu',
   async run(context: StepContext) {
+    const { union } = context.options as { union: boolean };
     const tree = await context.store.readTree(context.inputs.tree as TreeArtifact);
     const scripts = tree.filter(isFile).filter((entry) => /^dev\/MAKEDEV[^/]*$/.test(entry.path));
     const copies = scripts.map((entry) => ({ ...entry, hard: undefined, path: `etc/${nameOf(entry.path)}` }));
     const edited: FileEntry[] = [];
-    for await (const { entry, piece } of context.store.readEntries(scripts, context.signal)) {
+    for await (const { entry, piece } of context.store.readEntries(union ? [] : scripts, context.signal)) {
       if (entry.path !== 'dev/MAKEDEV') continue;
       const text = piece.toString('latin1').replaceAll('-o union ', '');
       const { digest: blob, size } = await context.store.putBytes(Buffer.from(text, 'latin1'));
@@ -28,6 +29,7 @@ export const makedev: Task = {
   },
 };
 
-export function makedevStep(target: string, tree: Step): Step {
-  return { name: `makedev ${target}`, task: makedev, options: {}, inputs: { tree } };
+/** `union`: whether the file system of the root can have union mounts over it. */
+export function makedevStep(target: string, tree: Step, union: boolean): Step {
+  return { name: `makedev ${target}`, task: makedev, options: { union }, inputs: { tree } };
 }

@@ -163,6 +163,44 @@ export const unmatchedFile = (path: string) =>
     fix: 'mend the path in service.yaml, or put the file into root/ of the service',
   });
 
+export const unmatchedPart = (set: string, part: string, known: readonly string[]) =>
+  new Problem({
+    code: 'unmatched-part',
+    kind: 'manifest',
+    message: `${set} has nothing that matches "${part}"${didYouMean(part, known)}`,
+    fix: 'mend the part in sets: of service.yaml; * stands for anything within a name, ** for any directories',
+  });
+
+export const emptyPart = (set: string, place: Place | undefined) =>
+  new Problem({
+    code: 'invalid-value',
+    kind: 'manifest',
+    message: `"${set}" names no part after its colon`,
+    place,
+    fix: 'write parts such as comp:usr/bin/strip,usr/lib/*.so, or leave out the colon for all of the set',
+  });
+
+export const conflictingKeys = (place: Place, one: string, other: string) =>
+  new Problem({
+    code: 'conflicting-keys',
+    kind: 'manifest',
+    message: `${one} and ${other} do not go together`,
+    place,
+    fix: `remove one of the two`,
+  });
+
+export const missingBeside = (place: Place, file: string) =>
+  new Problem({ code: 'missing-file', kind: 'manifest', message: `there is no file ${file}`, place });
+
+/** `line` counts from 1; 0 is the whole file. */
+export const badSpecification = (file: string, line: number, why: string) =>
+  new Problem({
+    code: 'bad-mtree',
+    kind: 'manifest',
+    message: `${file}${line === 0 ? '' : `, line ${line}`}: ${why}`,
+    fix: 'mend the specification; mtree(5) says what it may have',
+  });
+
 export const badDate = (place: Place, date: string) =>
   new Problem({
     code: 'bad-date',

@@ -7,6 +7,7 @@ import { checksumOf } from '../../formats/checksums.ts';
 import { cpio } from '../../formats/cpio.ts';
 import { hasPvhEntry, isElf, section } from '../../formats/elf.ts';
 import { misnamed } from '../../formats/magic.ts';
+import { parseMtree } from '../../formats/mtree.ts';
 import { qcow2Overlay } from '../../formats/qcow2.ts';
 import { x86Guest } from '../../vm/accelerator.ts';
 
@@ -87,4 +88,44 @@ test('qcow2 overlays are sound in the eyes of qemu-img, and read through', (t) =
   execFileSync('qemu-img', ['convert', '-O', 'raw', overlay, flat]);
   t.is(execFileSync('cmp', [backing, flat], { encoding: 'utf8' }), '');
   t.throws(() => qcow2Overlay(backing, 2 ** 50), { instanceOf: RangeError });
+});
+
+test('specifications of mtree(5): full paths, nested names, /set and /unset, comments, continued lines, escapes', (t) => {
+  const brief = (text: string) =>
+    parseMtree(text).map(({ path, type, mode, user, line }) => [path, type, mode, user, line]);
+  t.deepEqual(brief('./etc type=dir mode=0755\n./etc/rc type=file mode=644 uname=root # the rc\n'), [
+    ['etc', 'dir', 0o755, undefined, 1],
+    ['etc/rc', 'file', 0o644, 'root', 2],
+  ]);
+  t.deepEqual(
+    brief(
+      '# head\n/set type=file uid=0 mode=0444\n. type=dir\n  a type=dir\n    b uname=www\n  ..\n  /unset mode\n  c\n..\n',
+    ),
+    [
+      ['', 'dir', 0o444, '0', 3],
+      ['a', 'dir', 0o444, '0', 4],
+      ['a/b', 'file', 0o444, 'www', 5],
+      ['c', 'file', undefined, '0', 8],
+    ],
+  );
+  t.deepEqual(brief('/set uname=root\n/unset all\n./x \\\n  type=link \\\n  link=a\\040b\n'), [
+    ['x', 'link', undefined, undefined, 5],
+  ]);
+  t.like(parseMtree('./a\\sb\\#\\303\\266 type=char device=netbsd,2,3 optional size=5')[0], {
+    path: 'a b#ö',
+    device: { major: 2, minor: 3 },
+    optional: true,
+    size: 5,
+  });
+  t.is(parseMtree('./x type=link link=a\\040b')[0]!.link, 'a b');
+  for (const [text, message] of [
+    ['..', 'line 1 leaves the root'],
+    ['\n./a type=door', 'line 2 has the type door'],
+    ['./a mode=rwx', 'line 1 has mode=rwx'],
+    ['./a/../../b', 'line 1 names ./a/../../b'],
+    ['./a device=5', 'line 1 has device=5; it must be a format, a major and a minor number: netbsd,2,2'],
+    ['./a size=-1', 'line 1 has size=-1'],
+  ] as const) {
+    t.throws(() => parseMtree(text), { instanceOf: SyntaxError, message });
+  }
 });

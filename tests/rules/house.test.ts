@@ -28,6 +28,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   '@dagrejs/dagre': 'cli/drawing.ts',
   commander: 'cli/',
   leven: 'model/words.ts',
+  picomatch: 'tasks/pick.ts',
 };
 
 interface Source {

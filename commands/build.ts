@@ -9,6 +9,7 @@ import { goalsOf, graphOf, stepsOf } from '../plan/graph.ts';
 import { archsOf, chooseArch, resolveTarget, type Target } from '../plan/target.ts';
 import { RemoteSource } from '../tasks/fetch.ts';
 import { collectSometimes } from './cache.ts';
+import { choosePackages, recallPackages, unresolved } from './packages.ts';
 import { type Caller, openSession, type Session, type SessionOptions } from './session.ts';
 
 /** How far a build may go to get what it needs. */
@@ -45,7 +46,8 @@ export async function build(caller: Caller, options: BuildOptions): Promise<Buil
 }
 
 /** The targets that are meant. Throws what is wrong with any of them. */
-export async function planTargets({ project }: Session, options: BuildOptions): Promise<Target[]> {
+export async function planTargets(session: Session, options: BuildOptions): Promise<Target[]> {
+  const { project } = session;
   const services = await Promise.all(options.services.map((name) => project.service(name)));
   const found = await Promise.all(
     services.map(async (service) => {
@@ -54,6 +56,7 @@ export async function planTargets({ project }: Session, options: BuildOptions): 
       return Promise.all(archs.map((arch) => resolveTarget(project, service, arch)));
     }),
   );
+  await recallPackages(session, found.flat());
   return found.flat();
 }
 
@@ -64,6 +67,11 @@ export async function buildTargets(
   options: Strictness & EngineOptions & { readonly toBoot?: boolean },
 ): Promise<Built[]> {
   const { emit } = session;
+  const choices = unresolved(session, targets);
+  if (choices.length > 0) {
+    await assertAllowed(stepsOf(choices), session, options);
+    await choosePackages(session, choices);
+  }
   const graphs = targets.map((target) => graphOf(target, session.project, session.surroundings));
   const steps = stepsOf(graphs.flatMap(goalsOf));
   await assertAllowed(steps, session, options);

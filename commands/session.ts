@@ -92,6 +92,7 @@ export async function openSession(
     digests,
     aptState: path.join(cache, 'apt'),
     offline,
+    resolved: new Map(),
   };
   return {
     emit,

@@ -5,6 +5,7 @@ import type { Step } from '../model/step.ts';
 import { goalsOf, graphOf, stepsOf } from '../plan/graph.ts';
 import { resolveTarget } from '../plan/target.ts';
 import { fetch } from '../tasks/fetch.ts';
+import { recallPackages } from './packages.ts';
 import { type Caller, openSession, type Session } from './session.ts';
 
 export interface Move {
@@ -47,7 +48,8 @@ export async function update(caller: Caller, wanted: string | undefined): Promis
 }
 
 /** The steps that fetch something for any of the services, for any architecture that it can be built for. */
-async function fetchSteps({ project, surroundings }: Session, services: readonly string[]): Promise<Map<string, Step>> {
+async function fetchSteps(session: Session, services: readonly string[]): Promise<Map<string, Step>> {
+  const { project, surroundings } = session;
   const found = new Map<string, Step>();
   for (const name of services) {
     for (const arch of ARCHS) {
@@ -55,6 +57,7 @@ async function fetchSteps({ project, surroundings }: Session, services: readonly
       // A service that is not made for an architecture, or that is wrong, has no pins to move.
       const target = await resolveTarget(project, service, arch).catch(() => undefined);
       if (target === undefined) continue;
+      await recallPackages(session, [target]);
       for (const step of stepsOf(goalsOf(graphOf(target, project, surroundings)))) {
         if (step.task === fetch) found.set(step.name, step);
       }

@@ -162,6 +162,10 @@ export interface Release {
    */
   checksums?: string;
   /**
+   * The directory of its binary packages, which has a pkg_summary.gz: a URL or file:<path>. Words in braces as in source.
+   */
+  packages?: string;
+  /**
    * The sets that it has.
    *
    * @minItems 1
@@ -244,9 +248,11 @@ export type Place = string;
  */
 export type Directories = Place[];
 /**
- * Binary packages to install.
+ * Binary packages of pkgsrc to install, with all that they depend on: names, or patterns as pkg_info(1) has them, such as php>=8.2.
+ *
+ * @minItems 1
  */
-export type Packages = string[];
+export type Packages = [string, ...string[]];
 /**
  * Memory of the VM: a number with M or G, such as 128M.
  */
@@ -387,6 +393,7 @@ export interface Override {
   size?: Size;
   minimize?: Minimize;
   rootdir?: Rootdir;
+  packages?: Packages;
   readOnly?: ReadOnly;
   fs?: Fs;
   links?: Links;

@@ -10,8 +10,9 @@ import { placeStep } from '../tasks/place.ts';
 import { specificationStep } from '../tasks/specification.ts';
 import { GUESTS } from './guests.ts';
 import { kernelSteps } from './kernels.ts';
+import { packageLayers } from './packages.ts';
 import { archiveStep, type Surroundings, sourceStep } from './sources.ts';
-import { isUrl, type SetParts, type Target } from './target.ts';
+import { filled, isUrl, type SetParts, type Target } from './target.ts';
 
 /** A tree that is laid over those before it, and what people call it. */
 interface Layer {
@@ -33,6 +34,7 @@ export function rootOf(target: Target, project: Project, surroundings: Surroundi
   const furnishings = furnishStep(`furnish ${target.name}`, guest.furnishings(target));
   layers.push({ label: `what images of ${target.guest} hold`, tree: furnishings });
   if (base !== undefined) layers.push(...guest.adapt(target, base));
+  layers.push(...packageLayers(target, surroundings));
   if (target.kernel.inImage) layers.push(kernelLayer(target, surroundings));
   layers.push(...overlays(target, base, project, surroundings), ...declared(target, surroundings));
   return composeStep(target.name, layers, { files: attributes(target), sourceDate: target.sourceDate });
@@ -40,8 +42,7 @@ export function rootOf(target: Target, project: Project, surroundings: Surroundi
 
 function setStep(target: Target, { set, parts }: SetParts, surroundings: Surroundings): Step {
   const { manifest } = target.release;
-  const vars: Record<string, string> = { ...manifest.archs[target.arch]!.vars, set, arch: target.arch };
-  const source = manifest.source.replaceAll(/\{(\w+)\}/g, (whole, name: string) => vars[name] ?? whole);
+  const source = filled(manifest.source, target, { set });
   const dropIn = path.join('sets', target.arch, path.basename(source));
   const tree = archiveStep({ source, checksums: manifest.checksums, dropIn, base: surroundings.root }, surroundings);
   return parts === undefined ? tree : pickStep(tree, { of: `the set ${set}`, parts });

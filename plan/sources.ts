@@ -5,7 +5,8 @@ import type { FileDigests } from '../host/digests.ts';
 import type { Pins } from '../manifest/lock.ts';
 import { notThatKind } from '../model/problems.ts';
 import type { Step } from '../model/step.ts';
-import { fetchStep, filePath, type Location } from '../tasks/fetch.ts';
+import { type Expected, fetchStep, filePath, type Location } from '../tasks/fetch.ts';
+import type { ResolvedPackage } from '../tasks/resolve.ts';
 import { archiveForm, unpackStep } from '../tasks/unpack.ts';
 
 /** What sources need besides their names. */
@@ -18,6 +19,8 @@ export interface Surroundings {
   readonly aptState: string;
   /** Keep off the network. */
   readonly offline: boolean;
+  /** What steps that resolve packages have chosen, by their names, as far as that is known. */
+  readonly resolved: Map<string, readonly ResolvedPackage[]>;
 }
 
 export interface SourceWish {
@@ -26,6 +29,8 @@ export interface SourceWish {
   readonly base: string;
   /** The publisher's file of checksums, beside the source. */
   readonly checksums?: string | undefined;
+  /** What its publisher says elsewhere that its digest is. */
+  readonly expected?: Expected | undefined;
   readonly depends?: string | undefined;
   /** A file of the project, by its path from the root, that is taken instead of the source if it exists. */
   readonly dropIn?: string | undefined;
@@ -45,6 +50,7 @@ export function sourceStep(wish: SourceWish, surroundings: Surroundings): Step {
       list === undefined || isDropped
         ? undefined
         : { name: list, location: locate({ ...wish, source: list }, surroundings) },
+    expected: isDropped ? undefined : wish.expected,
     pins: surroundings.pins,
     digests: surroundings.digests,
     aptState: surroundings.aptState,

@@ -34,6 +34,8 @@ export interface Target {
   /** The target whose tree this one begins with. */
   readonly from: Target | undefined;
   readonly sets: readonly SetParts[];
+  /** Patterns of binary packages. */
+  readonly packages: readonly string[];
   readonly kernel: {
     readonly name: string;
     readonly file: string;
@@ -64,7 +66,7 @@ const DEFAULT_SIZE = '512M';
 const MINIMIZED = 'auto+10%';
 
 /** Parts of a service that a later version will work on: refused, so that nobody believes that they did something. */
-const LATER_KEYS = ['finalizer', 'packages', 'postinst'] as const;
+const LATER_KEYS = ['finalizer', 'postinst'] as const;
 const LATER_FOLDERS = ['postinst', 'packages'] as const;
 
 /** The architecture that a user named, or else the project's, or else the host's. Throws `unknown-arch`. */
@@ -159,6 +161,10 @@ async function decide(
       problems.conflictingKeys((await place('minimize')) ?? (await manifest.place([], 'key')), 'size', 'minimize'),
     );
   }
+  const { packages = [] } = service;
+  if (packages.length > 0 && release.packages === undefined) {
+    wrong.push(problems.noPackages(releaseName, await place('packages')));
+  }
   const rootdir = rootdirOf(service, folder, project.root);
   if (rootdir !== undefined && !isDirectory(rootdir.folder)) {
     wrong.push(problems.missingRootdir((await place('rootdir'))!, rootdir.folder));
@@ -213,6 +219,7 @@ async function decide(
     release: { name: releaseName, manifest: release },
     from,
     sets,
+    packages,
     kernel: { name: kernelName, file: kernel.file, build, inImage },
     partition,
     size: parseImageSize(service.size ?? (service.minimize ? MINIMIZED : DEFAULT_SIZE)),
@@ -284,6 +291,12 @@ function rootdirOf({ rootdir }: Service, folder: string, root: string): Target['
   const at = (name: string) => path.resolve(name.startsWith('/') ? root : folder, name.replace(/^\/+/, ''));
   const { path: name, mtree } = typeof rootdir === 'string' ? { path: rootdir } : rootdir;
   return { folder: at(name), mtree: mtree === undefined ? undefined : at(mtree) };
+}
+
+/** A source of a release with the words in braces filled in. */
+export function filled(source: string, { release, arch }: Target, more: Readonly<Record<string, string>> = {}): string {
+  const words: Record<string, string> = { ...release.manifest.archs[arch]!.vars, arch, ...more };
+  return source.replaceAll(/\{(\w+)\}/g, (whole, name: string) => words[name] ?? whole);
 }
 
 /** Whether a source is more than a file beside service.yaml. */

@@ -42,12 +42,31 @@ export type Location =
   | { readonly kind: 'file'; readonly file: string }
   | { readonly kind: 'apt'; readonly pkg: PackageSource };
 
+export interface Expected {
+  /** As digest(1) has it, in lower case. */
+  readonly algorithm: string;
+  readonly hex: string;
+  /** Who says so. */
+  readonly by: string;
+}
+
+/** The algorithms of digest(1) as node knows them. */
+const ALGORITHMS: Readonly<Record<string, string>> = {
+  md5: 'md5',
+  rmd160: 'ripemd160',
+  sha1: 'sha1',
+  sha256: 'sha256',
+  sha512: 'sha512',
+};
+
 export interface RemoteSourceParts {
   /** The source as the catalogue has it: the name of its pin. */
   readonly name: string;
   readonly location: Location;
   /** The publisher's file of checksums, if there is one, and how people know it. */
   readonly checksums?: { readonly location: Location; readonly name: string } | undefined;
+  /** Its digest as something else of its publisher says. */
+  readonly expected?: Expected | undefined;
   readonly pins: Pins;
   readonly digests: FileDigests;
   /** Where apt keeps its state. */
@@ -155,24 +174,32 @@ export class RemoteSource implements Source {
   /** Checks a first download by all that is known of it, stores it, and gives its pin. */
   async #admit(context: SourceContext, file: string): Promise<Pin> {
     await this.#checkKind(file);
-    const { checksums } = this.#parts;
-    const list = checksums && (await this.#checksumList(context));
-    const listed = list === undefined ? undefined : checksumOf(this.name.slice(this.name.lastIndexOf('/') + 1), list);
-    if (list !== undefined && listed === undefined) throw noChecksum(this.name, checksums!.name);
-    const sha512 = createHash('sha512');
+    const expected = await this.#expected(context);
+    const algorithm = expected && ALGORITHMS[expected.algorithm];
+    const hash = algorithm === undefined ? undefined : createHash(algorithm);
     const { digest, size } = await context.store.putChunks(pieces(file, context.signal), {
       tap: (chunk) => {
-        if (listed?.algorithm === 'sha512') sha512.update(chunk);
+        hash?.update(chunk);
       },
-      accept: (sha256) => {
-        if (listed === undefined) return;
-        const { algorithm, hex } = listed;
-        const found = algorithm === 'sha512' ? sha512.digest('hex') : sha256;
-        if (found !== hex)
-          throw wrongChecksum(this.name, `${algorithm} ${hex}`, `${algorithm} ${found}`, checksums!.name);
+      accept: () => {
+        const found = hash?.digest('hex');
+        if (expected === undefined || found === undefined || found === expected.hex) return;
+        const { algorithm: name, hex, by } = expected;
+        throw wrongChecksum(this.name, `${name} ${hex}`, `${name} ${found}`, by);
       },
     });
     return { sha256: digest, size };
+  }
+
+  /** What the publisher says that the digest is. Throws `no-checksum` if it has a list of them, but not this one. */
+  async #expected(context: SourceContext): Promise<Expected | undefined> {
+    const { checksums, expected } = this.#parts;
+    if (checksums === undefined) return expected;
+    const list = await this.#checksumList(context);
+    if (list === undefined) return undefined;
+    const listed = checksumOf(this.name.slice(this.name.lastIndexOf('/') + 1), list);
+    if (listed === undefined) throw noChecksum(this.name, checksums.name);
+    return { ...listed, by: checksums.name };
   }
 
   /** The publisher's checksums, or undefined where it publishes none. */

@@ -1,5 +1,6 @@
-import { Problem } from '../problem.ts';
+import { type Place, Problem } from '../problem.ts';
 import { count } from '../words.ts';
+import { didYouMean } from './names.ts';
 
 /** What can be wrong with what comes from elsewhere. */
 
@@ -53,6 +54,38 @@ export const wrongChecksum = (source: string, listed: string, found: string, whe
     message: `${source} is not what its publisher says it is`,
     detail: `${where} says ${listed}\nthe download has ${found}`,
     fix: 'nothing of it was kept; the server may be half way through an update: try again later',
+  });
+
+export const unknownPackage = (pattern: string, by: string | undefined, known: readonly string[]) =>
+  new Problem({
+    code: 'unknown-package',
+    kind: 'manifest',
+    message:
+      by === undefined
+        ? `there is no package ${pattern}${didYouMean(pattern, known)}`
+        : `${by} needs ${pattern}, which there is not`,
+    fix:
+      by === undefined
+        ? 'mend packages: in service.yaml; a name means its newest version, "name>=1.2" or "name-1.2" says which'
+        : 'the list of packages is not consistent: `smol update` takes the newest one',
+  });
+
+/** `by`: whose dependency asked for the second one. */
+export const packageConflict = (one: string, other: string, by: string | undefined) =>
+  new Problem({
+    code: 'package-conflict',
+    kind: 'manifest',
+    message: `the packages ${one} and ${other} cannot be installed together${by === undefined ? '' : `: ${by} needs ${other}`}`,
+    fix: 'remove what needs one of the two from packages:',
+  });
+
+export const noPackages = (release: string, place: Place | undefined) =>
+  new Problem({
+    code: 'no-packages',
+    kind: 'manifest',
+    message: `the release ${release} does not say where its packages come from`,
+    place,
+    fix: `add packages: <URL of the directory with pkg_summary.gz> to sets/${release}.yaml`,
   });
 
 export const unpinned = (sources: readonly string[]) =>

@@ -157,7 +157,10 @@ test('a hand-made root with a specification of owners, modes and devices', async
     'services/web/service.yaml',
     'description: x\nsets: [etc]\nrootdir: {path: root-of-web, mtree: wbe.mtree}\n',
   );
-  t.regex(await refused(), /there is no file <project>\/services\/web\/wbe\.mtree\n --> services\/web\/service\.yaml:3:37/);
+  t.regex(
+    await refused(),
+    /there is no file <project>\/services\/web\/wbe\.mtree\n --> services\/web\/service\.yaml:3:37/,
+  );
 });
 
 test('the kernel in the image, too', async (t) => {

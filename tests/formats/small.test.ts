@@ -8,6 +8,7 @@ import { cpio } from '../../formats/cpio.ts';
 import { hasPvhEntry, isElf, section } from '../../formats/elf.ts';
 import { misnamed } from '../../formats/magic.ts';
 import { parseMtree } from '../../formats/mtree.ts';
+import { alternatives, compareVersions, matches } from '../../formats/pkgsrc/pattern.ts';
 import { qcow2Overlay } from '../../formats/qcow2.ts';
 import { x86Guest } from '../../vm/accelerator.ts';
 
@@ -128,4 +129,40 @@ test('specifications of mtree(5): full paths, nested names, /set and /unset, com
   ] as const) {
     t.throws(() => parseMtree(text), { instanceOf: SyntaxError, message });
   }
+});
+
+test('versions of packages are ordered as pkg_install orders them', (t) => {
+  const ascending = [
+    '1.0alpha2',
+    '1.0beta',
+    '1.0rc1',
+    '1.0',
+    '1.0nb1',
+    '1.0nb12',
+    '1.0a',
+    '1.0b',
+    '1.1pre2',
+    '1.1',
+    '1.9',
+    '1.10',
+    '2',
+    '20240101',
+  ];
+  for (const [n, older] of ascending.entries()) {
+    for (const newer of ascending.slice(n + 1)) {
+      t.true(compareVersions(older, newer) < 0, `${older} < ${newer}`);
+      t.true(compareVersions(newer, older) > 0, `${newer} > ${older}`);
+    }
+  }
+  t.is(compareVersions('1.0', '1.0.0'), 0);
+  t.is(compareVersions('1.0pl1', '1.0.1'), 0);
+  t.is(compareVersions('1.0a', '1.0.1'), 0);
+  const fits = (pattern: string, name: string) => alternatives(pattern).some((each) => matches(each, name));
+  t.true(fits('php', 'php-8.3.1'));
+  t.false(fits('php', 'php-fpm-8.3.1'));
+  t.true(fits('php-fpm', 'php-fpm-8.3.1'));
+  t.true(fits('php{82,83}-curl>=8', 'php83-curl-8.3.1'));
+  t.false(fits('php{82,83}-curl>=8.4', 'php83-curl-8.3.1'));
+  t.true(fits('lib[xy]*-1.?', 'liby2-1.3'));
+  t.false(fits('lib[!y]*-1.?', 'liby2-1.3'));
 });

@@ -219,19 +219,14 @@ test('services that are made from each other: the whole circle', async (t) => {
 
 test('what comes with a later version is refused by name', async (t) => {
   t.is(
-    await told(t, `${GOOD}packages: [nginx]\nfinalizer: {url: "https://example.org/x.sh"}\n`, {
+    await told(t, `${GOOD}finalizer: {url: "https://example.org/x.sh"}\n`, {
       'services/web/postinst/00.sh': '',
     }),
     `error[not-yet]: finalizer: is understood, but this version of smol cannot do its work yet
- --> services/web/service.yaml:4:1
-4 | finalizer: {url: "https://example.org/x.sh"}
+ --> services/web/service.yaml:3:1
+3 | finalizer: {url: "https://example.org/x.sh"}
   | ^^^^^^^^^
   fix: remove finalizer:, or wait for a version that can: nothing is ignored silently
-error[not-yet]: packages: is understood, but this version of smol cannot do its work yet
- --> services/web/service.yaml:3:1
-3 | packages: [nginx]
-  | ^^^^^^^^
-  fix: remove packages:, or wait for a version that can: nothing is ignored silently
 error[not-yet]: services/web/postinst is understood, but this version of smol cannot do its work yet
   fix: move postinst away, or wait for a version that can: nothing is ignored silently`,
   );

@@ -14,6 +14,8 @@ interface RunFlags {
   port?: string[];
   append?: string;
   share?: string;
+  var?: Record<string, string>;
+  file?: Record<string, string>;
   timeout?: string;
   direct?: boolean;
   watch?: boolean;
@@ -25,6 +27,16 @@ const FORWARD = /^((\d{1,3}\.){3}\d{1,3}:)?\d{1,5}:\d{1,5}(\/(tcp|udp))?$/;
 function forward(value: string, before: string[] | undefined): string[] {
   if (!FORWARD.test(value)) throw new InvalidArgumentError('It must be [address:]host:guest[/udp], such as 8080:80.');
   return [...(before ?? []), value];
+}
+
+/** A parser for `name=value`, whose name has a form; values are collected by name. */
+function named(form: RegExp) {
+  return (text: string, before: Record<string, string> | undefined): Record<string, string> => {
+    const at = text.indexOf('=');
+    const name = text.slice(0, Math.max(0, at));
+    if (!form.test(name)) throw new InvalidArgumentError('It must be a short name, =, and what it stands for.');
+    return { ...before, [name]: text.slice(at + 1) };
+  };
 }
 
 /** The commands for VMs. */
@@ -43,6 +55,16 @@ export function addRunning(root: Command, context: Context): void {
     .option('--append <words>', "words to add to the kernel's command line")
     .option('--share <directory>', 'a directory for the guest, by 9p')
     .option(
+      '-e, --var <name=value>',
+      "a variable for the guest's /etc/rc; may be repeated",
+      named(/^[A-Za-z_]\w{0,33}$/),
+    )
+    .option(
+      '-E, --file <name=path>',
+      'a file of this host for the guest, such as a key; may be repeated',
+      named(/^\w[\w.-]{0,32}$/),
+    )
+    .option(
       '--timeout <seconds>',
       'how long the service may take to answer',
       checkedBy(/^[1-9]\d*$/, 'a number of seconds'),
@@ -60,11 +82,13 @@ export function addRunning(root: Command, context: Context): void {
       const { run, watchRun } = await import('../commands/run.ts');
       const { openKeyboard } = await import('./keyboard.ts');
       using keyboard = options.detach || options.json ? undefined : openKeyboard(() => context.interrupt());
-      const { port, cpus, timeout, json: _, ...rest } = options;
+      const { port, cpus, timeout, var: vars, file: files, json: _, ...rest } = options;
       await (options.watch ? watchRun : run)(caller, {
         ...rest,
         service,
         ports: port,
+        vars,
+        files,
         cpus: cpus === undefined ? undefined : Number(cpus),
         timeout: timeout === undefined ? undefined : Number(timeout),
         input: keyboard?.input,

@@ -1,12 +1,13 @@
-import { rmSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { constants, rmSync } from 'node:fs';
+import { access, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { makeDirectory } from '../host/files.ts';
 import { cacheRoot } from '../host/paths.ts';
 import { whyNotFree } from '../host/ports.ts';
 import * as problems from '../model/problems.ts';
 import { GUESTS } from '../plan/guests.ts';
-import { machineOf, type RunWishes } from '../plan/machine.ts';
+import { filesOf, machineOf, type RunWishes, varFile, varsOf } from '../plan/machine.ts';
+import type { Target } from '../plan/target.ts';
 import { chooseAccelerator } from '../vm/accelerator.ts';
 import { killNow, makeOverlay, makeRuntimeFolder, RunningVm, stopVm } from '../vm/launch.ts';
 import type { Forward, Machine } from '../vm/machine.ts';
@@ -29,6 +30,15 @@ export interface BootOptions extends RunWishes {
   readonly timeout?: number | undefined;
   /** What is typed on the guest's console. */
   readonly input?: NodeJS.ReadableStream | undefined;
+}
+
+/** Throws `missing-file` for a file that the guest is to have and that cannot be read. */
+export async function assertReadable(target: Target, wishes: RunWishes): Promise<void> {
+  for (const { name, file } of filesOf(target, wishes)) {
+    await access(file, constants.R_OK).catch(() => {
+      throw problems.unreadableFile(name, file);
+    });
+  }
 }
 
 /** Throws `vm-running` and `port-busy` while it costs nothing. */
@@ -123,6 +133,10 @@ async function describe(
       text: `no hardware acceleration (${reason}): QEMU emulates the processor, which is slower`,
     });
   }
+  const runtime = makeRuntimeFolder();
+  for (const [variable, value] of Object.entries(varsOf(target, options))) {
+    await writeFile(varFile(runtime, variable), value, { mode: 0o600 });
+  }
   makeDirectory(folder);
   const consoleLog = path.join(folder, 'console.log');
   rmSync(consoleLog, { force: true });
@@ -137,7 +151,7 @@ async function describe(
     disk: options.direct
       ? { file: target.image, format: 'raw', serial }
       : { file: await makeOverlay(target.image, image.artifact.size, folder), format: 'qcow2', serial },
-    runtime: makeRuntimeFolder(),
+    runtime,
     consoleLog,
   });
 }
@@ -157,6 +171,11 @@ async function untilOver(vm: RunningVm, input: NodeJS.ReadableStream | undefined
   }
 }
 
+/** What the well-known ports of guests are spoken to by; anything else is most likely HTTP. */
+const SCHEMES: Readonly<Record<number, string>> = { 22: 'ssh', 443: 'https', 5900: 'vnc', 6379: 'redis' };
+
 function urlsOf(forwards: readonly Forward[]): string[] {
-  return forwards.filter(({ protocol }) => protocol === 'tcp').map(({ address, host }) => `http://${address}:${host}/`);
+  return forwards
+    .filter(({ protocol }) => protocol === 'tcp')
+    .map(({ address, host, guest }) => `${SCHEMES[guest] ?? 'http'}://${address}:${host}/`);
 }

@@ -4,7 +4,7 @@ import { forwardsOf } from '../plan/machine.ts';
 import { chooseArch, resolveTarget, type Target } from '../plan/target.ts';
 import { EMULATORS } from '../vm/machine.ts';
 import { Registry, type VmRecord } from '../vm/registry.ts';
-import { assertStartable, type BootOptions, boot } from './boot.ts';
+import { assertReadable, assertStartable, type BootOptions, boot } from './boot.ts';
 import { type Built, buildTargets, type Strictness } from './build.ts';
 import { type Caller, openSession, type Session } from './session.ts';
 import { rounds } from './watch.ts';
@@ -84,6 +84,7 @@ function started(caller: Caller, session: Session, built: Built, options: RunOpt
 /** Where the VM is to be noted. Throws what would keep it from starting, before anything is built for it. */
 async function prepared(caller: Caller, { project }: Session, target: Target, options: RunOptions): Promise<Registry> {
   const registry = new Registry(project.state);
+  await assertReadable(target, options);
   await assertStartable(registry, nameOf(options), forwardsOf(target, options));
   // QEMU is asked for before the build: who lacks it should not wait for a build to hear so.
   await requirePrograms([EMULATORS[target.arch]], caller.emit, caller.signal);

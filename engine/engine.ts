@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import path from 'node:path';
 import type { Records } from '../cache/records.ts';
 import { withLock } from '../host/lock.ts';
@@ -75,6 +76,8 @@ export class Engine {
     this.#keepGoing = keepGoing;
     this.#urgencies = urgencies;
     this.#signal = AbortSignal.any([workshop.signal, this.#failure.signal]);
+    // As many steps listen to it as work at once.
+    setMaxListeners(0, this.#signal, workshop.signal);
     const { net, cpu, disk, vm } = workshop.pools;
     this.#slots = { net: new Slots(net), cpu: new Slots(cpu), disk: new Slots(disk), vm: new Slots(vm) };
   }

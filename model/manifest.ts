@@ -361,6 +361,18 @@ export interface Run {
    */
   share?: string;
   /**
+   * Variables for the guest's /etc/rc, by QEMU's fw_cfg: nothing of them is in the image.
+   */
+  vars?: {
+    [k: string]: string;
+  };
+  /**
+   * Files of the host for the guest, by QEMU's fw_cfg: keys and other secrets, which are never in the image. Paths are relative to the service's folder; ~/ is your home.
+   */
+  files?: {
+    [k: string]: string;
+  };
+  /**
    * Words to add to the kernel's command line.
    */
   append?: string;

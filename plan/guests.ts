@@ -54,7 +54,7 @@ export const GUESTS: Readonly<Record<Release['guest'], Guest>> = {
   linux: {
     fileSystems: ['ext2'],
     furnishings: (root) => ({
-      directories: ['/dev', '/etc/include', '/proc', '/run', '/sys', '/tmp'],
+      directories: ['/dev', '/etc/include', '/proc', '/run', '/sys', '/tmp', '/var/qemufwcfg'],
       files: { '/etc/fstab': `PARTLABEL=${root.partition} / ext2 ${root.readOnly ? 'ro' : 'rw'},noatime 0 1\n` },
     }),
     adapt: () => [],

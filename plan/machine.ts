@@ -1,3 +1,4 @@
+import os from 'node:os';
 import path from 'node:path';
 import { hasPvhEntry, isElf } from '../formats/elf.ts';
 import * as problems from '../model/problems.ts';
@@ -14,6 +15,10 @@ export interface RunWishes {
   readonly ports?: readonly string[] | undefined;
   readonly append?: string | undefined;
   readonly share?: string | undefined;
+  /** For the guest's environment, by name. */
+  readonly vars?: Readonly<Record<string, string>> | undefined;
+  /** Files of the host for the guest, by name. */
+  readonly files?: Readonly<Record<string, string>> | undefined;
 }
 
 /** What only the host and this start of the VM know. */
@@ -23,6 +28,7 @@ export interface Circumstances {
   readonly kernel: { readonly file: string; readonly bytes: Buffer };
   readonly initrd: string | undefined;
   readonly disk: Machine['disks'][number];
+  /** The folder for the sockets, and for the files that hold what the guest is told. */
   readonly runtime: string;
   readonly consoleLog: string;
 }
@@ -32,6 +38,27 @@ const DEFAULT_MEMORY = '256M';
 /** The forwards of a VM: those asked for, or else the service's. */
 export function forwardsOf(target: Target, wishes: RunWishes): Forward[] {
   return (wishes.ports ?? target.run.ports ?? []).map(parseForward);
+}
+
+/** The variables that the guest is told. */
+export function varsOf(target: Target, wishes: RunWishes): Readonly<Record<string, string>> {
+  return { ...target.run.vars, ...wishes.vars };
+}
+
+/** Where the value of a variable is kept for QEMU: a command line is open to all users of the host. */
+export function varFile(runtime: string, name: string): string {
+  return path.join(runtime, `var.${name}`);
+}
+
+/** The files that the guest is told, with absolute paths: of the service relative to its folder, of a wish to the caller's. */
+export function filesOf(target: Target, wishes: RunWishes): { name: string; file: string }[] {
+  const absolute = (base: string, files: Readonly<Record<string, string>> = {}) =>
+    Object.entries(files).map(([name, file]): [string, string] => [
+      name,
+      path.resolve(base, file.replace(/^~(?=\/)/, os.homedir())),
+    ]);
+  const files = new Map([...absolute(target.folder, target.run.files), ...absolute('.', wishes.files)]);
+  return [...files].map(([name, file]) => ({ name, file }));
 }
 
 /** The machine that runs a target. Throws `no-pvh` and `no-share`. */
@@ -67,6 +94,13 @@ export function machineOf(target: Target, wishes: RunWishes, on: Circumstances):
     disks: [on.disk],
     forwards: forwardsOf(target, wishes),
     share: wanted === undefined ? undefined : path.resolve(wishes.share === undefined ? target.folder : '.', wanted),
+    firmware: [
+      ...Object.keys(varsOf(target, wishes)).map((name) => ({
+        name: `opt/org.smolbsd.var.${name}`,
+        file: varFile(on.runtime, name),
+      })),
+      ...filesOf(target, wishes).map(({ name, file }) => ({ name: `opt/org.smolbsd.file.${name}`, file })),
+    ],
     console: viocon ? 'viocon' : 'serial',
     consoleSocket: path.join(on.runtime, 'console'),
     qmpSocket: path.join(on.runtime, 'qmp'),

@@ -17,6 +17,7 @@ const PROGRAMS = {
   bsdtar: 'libarchive-tools',
   makefs: 'makefs',
   fls: 'sleuthkit',
+  ssh: 'openssh-client',
 };
 
 const only = process.argv.slice(2);

@@ -31,6 +31,7 @@ export function argvOf(machine: Machine): string[] {
           ...['-fsdev', `local,id=share,path=${escaped(machine.share)},security_model=mapped-xattr`],
           ...['-device', 'virtio-9p-device,fsdev=share,mount_tag=shared'],
         ]),
+    ...machine.firmware.flatMap(({ name, file }) => ['-fw_cfg', `name=${escaped(name)},file=${escaped(file)}`]),
     ...(machine.arch === 'evbarm-aarch64' ? ['-device', 'virtio-rng-device'] : []),
   ];
 }

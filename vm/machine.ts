@@ -18,6 +18,8 @@ export interface Machine {
   readonly forwards: readonly Forward[];
   /** A directory of the host, by 9p. */
   readonly share?: string | undefined;
+  /** What the guest finds in QEMU's firmware configuration, by name, each from a file. */
+  readonly firmware: readonly { readonly name: string; readonly file: string }[];
   readonly console: 'serial' | 'viocon';
   /** Unix sockets, whose paths must be short (unix(7): 108 bytes), and the file that gets all of the console. */
   readonly consoleSocket: string;

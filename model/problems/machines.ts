@@ -69,3 +69,11 @@ export const noSuchVm = (vm: string, running: readonly string[]) =>
     message: `no VM "${vm}" is running${didYouMean(vm, running)}`,
     fix: running.length === 0 ? 'nothing is running here: see `smol ps`' : `running: ${running.join(', ')}`,
   });
+
+export const unreadableFile = (name: string, file: string) =>
+  new Problem({
+    code: 'missing-file',
+    kind: 'usage',
+    message: `the guest is to have ${file} as ${name}, and it cannot be read`,
+    fix: `give another one with --file ${name}=<path>, or make it`,
+  });

@@ -14,6 +14,7 @@ const MACHINE: Machine = {
   append: 'console=viocon root=NAME=webroot -z',
   disks: [{ file: '/p/disk.qcow2', format: 'qcow2', serial: 'webroot' }],
   forwards: [parseForward('8180:80'), parseForward('0.0.0.0:5353:53/udp')],
+  firmware: [],
   console: 'viocon',
   consoleSocket: '/run/c',
   qmpSocket: '/run/q',
@@ -42,6 +43,8 @@ test('i386 and a serial console, aarch64 and its random numbers, an initial RAM 
   // A comma in a name stays one word of one option.
   t.true(i386.includes('local,id=share,path=/home/me/a,,b,security_model=mapped-xattr'));
   t.true(i386.includes('virtio-9p-device,fsdev=share,mount_tag=shared'));
+  const told = argvOf({ ...MACHINE, firmware: [{ name: 'opt/org.smolbsd.file.key', file: '/home/a,b/key' }] });
+  t.true(told.includes('name=opt/org.smolbsd.file.key,file=/home/a,,b/key'));
   const arm = argvOf({
     ...MACHINE,
     arch: 'evbarm-aarch64',

@@ -3,7 +3,7 @@ import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { noPackage, packageGone } from '../model/problems.ts';
 import { withLock } from './lock.ts';
-import { attempt, run } from './process.ts';
+import { attempt, type RunOptions, run } from './process.ts';
 
 /**
  * Debian packages of any architecture, without root: apt with a private state (apt.conf(5)), and this host's own source
@@ -67,9 +67,11 @@ export async function downloadPackage(
   await rename(path.join(folder, deb!), file);
 }
 
+type ExtractLimits = Required<Pick<RunOptions, 'signal' | 'fileLimit'>>;
+
 /** Writes the data archive of a package, an uncompressed tar, to a file. Throws `program-failed`. */
-export async function extractDataArchive(deb: string, file: string, signal: AbortSignal): Promise<void> {
-  await run('dpkg-deb', ['--fsys-tarfile', deb], { stdout: file, signal });
+export async function extractDataArchive(deb: string, file: string, limits: ExtractLimits): Promise<void> {
+  await run('dpkg-deb', ['--fsys-tarfile', deb], { stdout: file, ...limits });
 }
 
 /** What each private state was last refreshed with: once in the life of this process is enough. */

@@ -13,6 +13,8 @@ export interface RunOptions {
   /** Files for standard input and output. A program writing to a file is faster than one writing to a pipe of ours. */
   readonly stdin?: string;
   readonly stdout?: string;
+  /** The largest file that it may write, in bytes: it is ended when one becomes larger. */
+  readonly fileLimit?: number;
 }
 
 export interface Outcome {
@@ -45,9 +47,11 @@ export async function attempt(program: string, args: readonly string[], options:
   const words = [program, ...args];
   const from = options.stdin ?? '/dev/null';
   // `exec` makes the process zx started, and ends, the program itself.
+  // sh(1) counts in blocks of 512 bytes.
+  const limit = options.fileLimit === undefined ? 'unlimited' : String(Math.ceil(options.fileLimit / 512));
   const output = await (options.stdout === undefined
-    ? command`exec ${words} < ${from}`
-    : command`exec ${words} < ${from} > ${options.stdout}`);
+    ? command`ulimit -f ${limit}; exec ${words} < ${from}`
+    : command`ulimit -f ${limit}; exec ${words} < ${from} > ${options.stdout}`);
   options.signal?.throwIfAborted();
   return { code: output.exitCode, stdout: output.stdout, stderr: output.stderr };
 }

@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import path from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { TarIndexer } from '../formats/tar.ts';
@@ -7,10 +7,13 @@ import { pieces } from '../host/files.ts';
 import { run } from '../host/process.ts';
 import type { Blob } from '../model/artifact.ts';
 import { Problem } from '../model/problem.ts';
-import { brokenArchive } from '../model/problems.ts';
+import { archiveBomb, brokenArchive } from '../model/problems.ts';
 import { CorruptBlob, type Step, type StepContext, type Task } from '../model/step.ts';
 
 const CHUNK = 1024 * 1024;
+/** An archive that becomes larger than this, and than so many times itself, is a bomb: zeros are packed 1000 to 1. */
+const HARMLESS = 1024 ** 3;
+const LARGEST_RATIO = 100;
 
 type Form = 'tar' | 'tar.gz' | 'tar.xz' | 'deb';
 interface Options {
@@ -30,10 +33,16 @@ export const unpack: Task = {
   async run(context: StepContext) {
     const { archive, form } = context.options as unknown as Options;
     const packed = await context.store.verifiedFile((context.inputs.archive as Blob).digest);
+    const limit = Math.max(HARMLESS, LARGEST_RATIO * statSync(packed).size);
+    let size = 0;
     try {
       const tar = await TarIndexer.open(archive);
-      const blob = await context.store.putChunks(await uncompressed(packed, form, context), {
-        tap: (chunk) => tar.write(chunk),
+      const blob = await context.store.putChunks(await uncompressed(packed, form, limit, context), {
+        tap: (chunk) => {
+          size += chunk.length;
+          if (size > limit) throw archiveBomb(archive, limit);
+          return tar.write(chunk);
+        },
       });
       const entries = (await tar.end())(blob.digest);
       return await context.store.putTree(entries);
@@ -61,7 +70,12 @@ export function archiveForm(name: string): Form | undefined {
   return name.startsWith('apt:') || name.endsWith('.deb') ? 'deb' : undefined;
 }
 
-async function uncompressed(file: string, form: Form, context: StepContext): Promise<AsyncIterable<Buffer>> {
+async function uncompressed(
+  file: string,
+  form: Form,
+  limit: number,
+  context: StepContext,
+): Promise<AsyncIterable<Buffer>> {
   const { signal } = context;
   if (form === 'tar') return pieces(file, signal);
   if (form === 'tar.gz') {
@@ -72,7 +86,13 @@ async function uncompressed(file: string, form: Form, context: StepContext): Pro
   }
   // The program writes to a file, not to a pipe of ours, which is several times slower.
   const tar = path.join(await context.scratch(), 'archive.tar');
-  if (form === 'tar.xz') await run('xz', ['-dc', '-T0'], { stdin: file, stdout: tar, signal });
-  else await extractDataArchive(file, tar, signal);
+  // A sector more than it may have, so that who reads it sees that there is too much. Holes would not count.
+  const limits = { signal, fileLimit: limit + 512 };
+  try {
+    if (form === 'tar.xz') await run('xz', ['-dc', '-T0', '--no-sparse'], { stdin: file, stdout: tar, ...limits });
+    else await extractDataArchive(file, tar, limits);
+  } catch (error) {
+    if ((statSync(tar, { throwIfNoEntry: false })?.size ?? 0) <= limit) throw error;
+  }
   return pieces(tar, signal);
 }

@@ -1,5 +1,5 @@
 import { type Place, Problem } from '../problem.ts';
-import { count } from '../words.ts';
+import { bytes, count } from '../words.ts';
 import { didYouMean } from './names.ts';
 
 /** What can be wrong with what comes from elsewhere. */
@@ -45,6 +45,14 @@ export const brokenArchive = (archive: string, detail: string) =>
     kind: 'integrity',
     message: `${archive} cannot be unpacked: ${detail}`,
     fix: 'if the publisher has replaced it, run `smol update` to take the new one',
+  });
+
+export const archiveBomb = (archive: string, limit: number) =>
+  new Problem({
+    code: 'archive-bomb',
+    kind: 'integrity',
+    message: `${archive} unpacks to more than ${bytes(limit)}`,
+    fix: 'do not use this archive: it is made to fill disks',
   });
 
 export const wrongChecksum = (source: string, listed: string, found: string, where: string) =>

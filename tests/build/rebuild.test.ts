@@ -3,6 +3,7 @@ import {
   chmodSync,
   cpSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -64,6 +65,79 @@ test('an image that was touched or removed is made again, the same', async (t) =
     harm();
     t.deepEqual(ranSteps(await build()), ['image rescue-i386']);
     t.is(sha256(readFileSync(image)), digest);
+  }
+});
+
+test('after a small change an image is patched in place, into the bytes that a whole build makes', async (t) => {
+  for (const fs of ['ext2', 'ffs']) {
+    const { box, build, image } = await project(t);
+    box.write('smol.config.yaml', `${box.read('smol.config.yaml')}fs: ${fs}\n`);
+    box.write('services/rescue/root/var/big', Buffer.alloc(3_000_000, 'big'));
+    t.is((await build()).code, 0);
+    const inode = () => statSync(image).ino;
+    const first = inode();
+    /** What is in place now, and what a build without anything in place makes. */
+    const isAsWhole = async (message: string) => {
+      const found = sha256(readFileSync(image));
+      rmSync(image);
+      t.is((await build()).code, 0);
+      t.is(found, sha256(readFileSync(image)), `${fs}: ${message}`);
+    };
+    const rc = box.read('services/rescue/etc/rc');
+    box.write('services/rescue/etc/rc', `${rc}# a line\n`);
+    t.deepEqual(ranSteps(await build()), ['compose rescue-i386', 'image rescue-i386', 'overlay services/rescue/etc']);
+    t.is(inode(), first, 'it is the same file');
+    await isAsWhole('one line more');
+
+    // Files that go, come, shrink and grow past their blocks.
+    const second = inode();
+    box.write('services/rescue/root/var/big', Buffer.alloc(40_000, 'small'));
+    box.write('services/rescue/root/var/new/file', Buffer.alloc(500_000, 'new'));
+    box.write('services/rescue/etc/rc', rc);
+    t.is((await build()).code, 0);
+    t.is(inode(), second);
+    await isAsWhole('files that shrink and come');
+
+    // Whoever has another name for it, as a VM whose disk lies over it, keeps what it had.
+    const third = inode();
+    linkSync(image, box.path('held.img'));
+    const before = sha256(readFileSync(box.path('held.img')));
+    box.write('services/rescue/etc/rc', `${rc}# another line\n`);
+    t.is((await build()).code, 0);
+    t.not(inode(), third);
+    t.is(sha256(readFileSync(box.path('held.img'))), before);
+    rmSync(box.path('held.img'));
+    await isAsWhole('one that was held');
+  }
+});
+
+test('a build that is killed while it patches an image leaves none that counts as done', async (t) => {
+  const { box, build, image } = await project(t);
+  await build();
+  const rc = box.read('services/rescue/etc/rc');
+  for (let round = 0; round < 5; round++) {
+    box.write('services/rescue/etc/rc', `${rc}# round ${round}\n`);
+    box.write('services/rescue/root/var/data', Buffer.alloc(2_000_000, `round ${round}`));
+    let killed = false;
+    await box.smol(['build', 'rescue', '--arch', 'i386', '--json'], {
+      watch: (text, pid) => {
+        if (killed || !text.includes('"step-started","step":"image')) return;
+        killed = true;
+        setTimeout(() => {
+          try {
+            process.kill(pid, 'SIGKILL');
+          } catch {
+            // It was faster.
+          }
+        }, round * 4);
+      },
+    });
+    t.true(killed);
+    t.is((await build()).code, 0);
+    const found = sha256(readFileSync(image));
+    rmSync(image);
+    t.is((await build()).code, 0);
+    t.is(sha256(readFileSync(image)), found, `round ${round}`);
   }
 });
 

@@ -223,6 +223,73 @@ test('archives that are none, or are an attack', async (t) => {
   );
 });
 
+test('an archive that unpacks to no end fills no disk', async (t) => {
+  // Both formats allow that one stream follows another. A tar with one file of 8 GiB of zeros, of which this is a part.
+  const header = (await tarOf([{ name: 'zeros', content: 'x' }])).subarray(0, 512);
+  header.write('77777777777', 124, 'latin1');
+  header.fill(' ', 148, 156);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  for (const [arch, name, ending] of [
+    ['i386', 'i386', 'tgz'],
+    ['amd64', 'amd64', 'tar.xz'],
+  ] as const) {
+    const { mirror, box } = await project(t);
+    const folder = SETS.replace('i386', name);
+    const zeros = compressed(Buffer.alloc(64 * 1024 ** 2), ending);
+    const bytes = Buffer.concat([compressed(header, ending), ...Array(18).fill(zeros)]);
+    mirror.serve(`${folder}/etc.${ending}`, bytes);
+    mirror.serve(`${folder}/SHA512`, `SHA512 (etc.${ending}) = ${sha512(bytes)}\n`);
+    const result = await box.smol(['build', 'web', '--arch', arch]);
+    t.is(result.code, 4, result.stderr);
+    t.regex(
+      box.told(result),
+      /error\[archive-bomb\]: \S+ unpacks to more than 1 GiB\n {2}fix: do not use this archive/,
+    );
+    t.deepEqual(readdirSync(path.join(box.cache, 'scratch')), []);
+  }
+});
+
+test('numbers, names and paths at their limits, and beyond', async (t) => {
+  const { mirror, box, told } = await project(t);
+  serveSet(
+    mirror,
+    await etc([
+      ...ETC,
+      { name: 'twice', content: 'first' },
+      { name: './twice', content: 'second' },
+      { name: 'owned', content: 'x', uid: 200_000, gid: 65_534 },
+      { name: 'far/future', content: 'x', mtime: new Date('2200-01-01') },
+      { name: 'n'.repeat(255), content: 'x' },
+    ]),
+  );
+  await told(0);
+  const listing = (await box.smol(['ls', '-r', 'web', '--arch', 'i386'])).stdout;
+  t.regex(listing, /^-\S+ +1 +200000 +65534 .* \/owned$/m);
+  t.regex(listing, /2038-01-19 .* \/far\/future$|2025-03-01 .* \/far\/future$/m);
+  t.is((await box.smol(['cat', 'web', '/twice', '--arch', 'i386'])).stdout, 'second');
+
+  // A hard link to what is not there, and a way out by a link that the archive itself made.
+  for (const [members, message] of [
+    [[{ name: 'b', content: { link: 'a' } }], /holds "b", a hard link to "a", which does not come before it/],
+    [
+      [
+        { name: 'out', content: { symlink: '../..' } },
+        { name: 'out/file', content: 'x' },
+      ],
+      /\/out is a directory in the set etc, but a symlink in the set etc/,
+    ],
+    [[{ name: 'a/../../b', content: 'x' }], /holds "a\/..\/..\/b", which leads out of the archive/],
+    [[{ name: 'b', content: { link: '../b' } }], /holds "..\/b", which leads out of the archive/],
+  ] as const) {
+    serveSet(mirror, await etc([...ETC, ...members]));
+    box.write('smol.lock.yaml', 'version: 1\npins: {}\n');
+    const result = await box.smol(['build', 'web', '--arch', 'i386']);
+    t.not(result.code, 0);
+    t.regex(result.stderr, message);
+  }
+});
+
 test('an xz archive that is cut off', async (t) => {
   const { mirror, box } = await project(t);
   const folder = SETS.replace('i386', 'amd64');

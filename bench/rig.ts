@@ -11,6 +11,8 @@ export interface Measured {
   readonly ms: number;
   /** Peak memory in bytes, where it was taken. */
   readonly rss?: number | undefined;
+  /** Bytes that it and its children gave to files, where that was taken. */
+  readonly written?: number | undefined;
 }
 
 /** A line of a table: what was measured, and what that is compared with. */
@@ -21,17 +23,23 @@ export interface Row {
   readonly told: string;
 }
 
+type Usage = Pick<Measured, 'rss' | 'written'>;
+
+function numberIn(text: string, pattern: RegExp): number {
+  return Number(pattern.exec(text)?.[1] ?? 0);
+}
+
 /** A directory with a cache and a project of its own, and the programs that are run in it. */
 export class Bench {
   readonly folder = mkdtempSync(path.join(os.tmpdir(), 'smol-bench-'));
-  readonly #rss = path.join(this.folder, 'rss');
-  readonly #preload = path.join(this.folder, 'rss.mjs');
+  readonly #usage = path.join(this.folder, 'usage');
+  readonly #preload = path.join(this.folder, 'usage.mjs');
 
   constructor() {
     // getrusage(2) would tell the peak of this process too, which children inherit; the kernel's own mark is theirs alone.
     this.write(
-      'rss.mjs',
-      `import { readFileSync, writeFileSync } from 'node:fs'; process.on('exit', () => writeFileSync(${JSON.stringify(this.#rss)}, String(1024 * /VmHWM:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1])));`,
+      'usage.mjs',
+      `import { readFileSync, writeFileSync } from 'node:fs'; process.on('exit', () => writeFileSync(${JSON.stringify(this.#usage)}, readFileSync('/proc/self/status', 'utf8') + readFileSync('/proc/self/io', 'utf8')));`,
     );
   }
 
@@ -83,15 +91,29 @@ export class Bench {
   readonly smol = (...args: string[]): Measured =>
     this.time(process.execPath, [path.join(packageRoot(), 'build', 'smol', 'main.js'), ...args]);
 
-  /** The peak memory of `smol`, which is measured apart: to be told of it takes time. */
-  smolRss(...args: string[]): number {
-    rmSync(this.#rss, { force: true });
+  /** What `smol` uses, which is measured apart: to be told of it takes time. */
+  smolUsage(...args: string[]): Usage {
+    rmSync(this.#usage, { force: true });
     this.time(process.execPath, [
       `--import=${this.#preload}`,
       path.join(packageRoot(), 'build', 'smol', 'main.js'),
       ...args,
     ]);
-    return existsSync(this.#rss) ? Number(readFileSync(this.#rss, 'utf8')) : 0;
+    const text = readFileSync(this.#usage, 'utf8');
+    return { rss: 1024 * numberIn(text, /VmHWM:\s+(\d+)/), written: numberIn(text, /^write_bytes: (\d+)/m) };
+  }
+
+  /** Runs a script of sh(1), and tells what it and its children used; their memory only where there is a time(1). */
+  script(script: string): Measured {
+    const file = this.write('script.sh', `set -e\n${script}\n`);
+    const timer = '/usr/bin/time';
+    const command = existsSync(timer) ? `${timer} -f %M -o ${this.path('peak')} sh ${file}` : `sh ${file}`;
+    const measured = this.time('sh', ['-c', `${command}; cat /proc/$$/io > ${this.#usage}`]);
+    return {
+      ...measured,
+      written: numberIn(readFileSync(this.#usage, 'utf8'), /^write_bytes: (\d+)/m),
+      rss: existsSync(timer) ? 1024 * Number(readFileSync(this.path('peak'), 'utf8')) : undefined,
+    };
   }
 
   remove(): void {
@@ -103,14 +125,14 @@ export class Bench {
 export function median(
   work: () => Measured,
   prepare: () => void = () => undefined,
-  peak: () => number | undefined = () => undefined,
+  usage: () => Usage = () => ({}),
 ): Measured {
   const runs = Array.from({ length: RUNS }, () => {
     prepare();
-    return work().ms;
-  }).sort((a, b) => a - b);
+    return work();
+  }).sort((a, b) => a.ms - b.ms);
   prepare();
-  return { ms: runs[Math.floor(RUNS / 2)]!, rss: peak() };
+  return { ...runs[Math.floor(RUNS / 2)]!, ...usage() };
 }
 
 /** The same of work in this process. */
@@ -127,10 +149,12 @@ export async function medianHere(work: () => Promise<unknown>): Promise<Measured
 export const times = (measured: Measured, base: Measured): string => `${(measured.ms / base.ms).toFixed(2)}x`;
 
 export function tell(title: string, rows: readonly Row[]): void {
-  console.log(`\n${title}\n\n| way | time | beside | peak memory |\n|---|---:|---:|---:|`);
+  console.log(`\n${title}\n\n| way | time | beside | peak memory | written |\n|---|---:|---:|---:|---:|`);
   for (const { way, measured, told } of rows) {
     const digits = measured.ms < 10 ? 2 : 0;
-    const rss = measured.rss === undefined ? '' : `${(measured.rss / 2 ** 20).toFixed(0)} MiB`;
-    console.log(`| ${way} | ${measured.ms.toFixed(digits)} ms | ${told} | ${rss} |`);
+    const mib = (bytes: number | undefined) => (bytes === undefined ? '' : `${(bytes / 2 ** 20).toFixed(1)} MiB`);
+    console.log(
+      `| ${way} | ${measured.ms.toFixed(digits)} ms | ${told} | ${mib(measured.rss)} | ${mib(measured.written)} |`,
+    );
   }
 }

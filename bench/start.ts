@@ -18,7 +18,7 @@ export async function measure(): Promise<void> {
       const measured = median(
         () => bench.smol(...args),
         undefined,
-        () => bench.smolRss(...args),
+        () => bench.smolUsage(...args),
       );
       return { way, measured, told: `node + ${(measured.ms - node.ms).toFixed(0)} ms` };
     };

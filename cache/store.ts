@@ -13,6 +13,8 @@ const CONTENT = path.join('content-v2', 'sha256');
 const WINDOW = 4 * 1024 * 1024;
 /** Bytes between two files that are read along: the headers of a tar archive. */
 const GAP = 16 * 1024;
+/** How many trees are kept in memory: what a build makes one after the other. */
+const REMEMBERED = 3;
 
 /**
  * Blobs by their SHA-256, kept by cacache, whose only user this is. What is stored is never changed; every read is
@@ -22,6 +24,8 @@ export class Store implements BlobStore {
   readonly #folder: string;
   /** Files that were verified, with their signatures then. */
   readonly #verified = new Map<Digest, string>();
+  /** The trees that were made or read last. */
+  readonly #trees = new Map<Digest, Tree>();
 
   constructor(root: string) {
     this.#folder = path.join(root, 'blobs');
@@ -109,12 +113,28 @@ export class Store implements BlobStore {
 
   async putTree(tree: Tree): Promise<TreeArtifact> {
     const index = await this.putBytes(serialiseTree(tree));
+    this.#remember(index.digest, tree);
     const blobs = new Set(tree.flatMap((entry) => (entry.type === 'file' ? [entry.content.blob] : [])));
     return { ...index, kind: 'tree', blobs: [...blobs].sort(), entries: tree.length };
   }
 
-  async readTree(artifact: Pick<TreeArtifact, 'digest'>): Promise<Tree> {
-    return parseTree(await this.readBytes(artifact.digest));
+  async readTree({ digest }: Pick<TreeArtifact, 'digest'>): Promise<Tree> {
+    // One that the cache has lost must be missed, even if it is remembered.
+    const known = this.has(digest) ? this.#trees.get(digest) : undefined;
+    if (known !== undefined) return known;
+    const tree = parseTree(await this.readBytes(digest));
+    this.#remember(digest, tree);
+    return tree;
+  }
+
+  /** A tree is most often read right after it was made, and parsing takes longer than reading. */
+  #remember(digest: Digest, tree: Tree): void {
+    this.#trees.delete(digest);
+    this.#trees.set(digest, tree);
+    for (const oldest of this.#trees.keys()) {
+      if (this.#trees.size <= REMEMBERED) return;
+      this.#trees.delete(oldest);
+    }
   }
 
   /** All blobs, with when each was stored: milliseconds since 1970. */

@@ -28,11 +28,16 @@ export type FileSystem = (tree: Tree, size: number) => Layout | undefined;
 /** A run of bytes, from its first byte to the one after its last. */
 export type Range = readonly [from: number, to: number];
 
-/** Where the contents of an inode lie, as they are written: the last block up to the end of its last unit. */
+/** Where the contents of an inode lie, in runs, as they are written: the last block up to the end of its last unit. */
 export function* rangesOf({ data, indirect, size }: Inode, { blockSize, unit }: BlockForm): Generator<Range> {
   for (const { block } of indirect) yield [block * unit, block * unit + blockSize];
-  for (const [n, block] of data.entries()) {
-    const length = Math.min(blockSize, size - n * blockSize);
-    yield [block * unit, block * unit + Math.ceil(length / unit) * unit];
+  const step = blockSize / unit;
+  for (let n = 0; n < data.length; ) {
+    const first = data[n]!;
+    let run = 1;
+    while (data[n + run] === first + run * step) run++;
+    const length = Math.min(run * blockSize, size - n * blockSize);
+    yield [first * unit, first * unit + Math.ceil(length / unit) * unit];
+    n += run;
   }
 }

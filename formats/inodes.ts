@@ -20,9 +20,9 @@ export const TYPE_BITS: Readonly<Record<Entry['type'], number>> = {
 /** Where the contents of an inode lie. Numbers of blocks are in the units of the file system: ext2's blocks, FFS's fragments. */
 export interface BlockMap {
   /** The inode's own 15 pointers. */
-  readonly pointers: Uint32Array;
+  readonly pointers: readonly number[];
   /** The blocks that hold its contents, in order. */
-  readonly data: Uint32Array;
+  readonly data: readonly number[];
   readonly indirect: readonly { readonly block: number; readonly pointers: Uint32Array }[];
 }
 
@@ -33,7 +33,7 @@ export interface Inode extends BlockMap {
   links: number;
   readonly size: number;
   /** For a directory: the names in it. */
-  readonly children: { readonly name: Buffer; readonly inode: number; readonly type: Entry['type'] }[];
+  readonly children: { readonly name: string; readonly inode: number; readonly type: Entry['type'] }[];
   readonly parent: number;
 }
 
@@ -74,9 +74,10 @@ export function inodesOf(tree: Tree, numbering: Numbering, place: (size: number)
   const inodes: Inode[] = [];
   let next = numbering.first;
   for (const entry of tree) {
-    const identity = inodeOf(entry);
+    // Whatever cannot have a second name is spared the look for its first.
+    const identity = entry.type === 'file' && entry.hard ? inodeOf(entry) : undefined;
     const parent = directories.get(parentOf(entry.path) ?? '');
-    let inode = known.get(identity);
+    let inode = identity === undefined ? undefined : known.get(identity);
     if (inode === undefined) {
       const size = contentLength(entry, sizes);
       inode = {
@@ -88,7 +89,7 @@ export function inodesOf(tree: Tree, numbering: Numbering, place: (size: number)
         children: [],
         parent: parent?.number ?? ROOT_INODE,
       };
-      known.set(identity, inode);
+      if (identity !== undefined) known.set(identity, inode);
       inodes.push(inode);
       if (entry.type === 'directory') {
         directories.set(entry.path, inode);
@@ -97,14 +98,15 @@ export function inodesOf(tree: Tree, numbering: Numbering, place: (size: number)
     } else {
       inode.links++;
     }
-    parent?.children.push({ name: Buffer.from(nameOf(entry.path)), inode: inode.number, type: entry.type });
+    parent?.children.push({ name: nameOf(entry.path), inode: inode.number, type: entry.type });
   }
   return inodes;
 }
 
 /** How many inodes a tree has. */
 export function countInodes(tree: Tree): number {
-  return new Set(tree.map(inodeOf)).size;
+  const linked = tree.filter((entry) => entry.type === 'file' && entry.hard);
+  return tree.length - linked.length + new Set(linked.map(inodeOf)).size;
 }
 
 /**
@@ -112,14 +114,16 @@ export function countInodes(tree: Tree): number {
  * block: of the contents, by its index, or, without one, an indirect block, which comes before all that it points to.
  */
 export function mapBlocks(count: number, perBlock: number, take: (index?: number) => number): BlockMap {
-  const pointers = new Uint32Array(15);
-  const data = new Uint32Array(count);
+  // Plain arrays: there are as many as there are files, most of them short.
+  const pointers = new Array<number>(15).fill(0);
+  const data: number[] = [];
   const indirect: { block: number; pointers: Uint32Array }[] = [];
   let done = 0;
   const grow = (depth: number): number => {
     if (depth === 0) {
       const block = take(done);
-      data[done++] = block;
+      data.push(block);
+      done++;
       return block;
     }
     const block = take();
@@ -148,8 +152,9 @@ export function directoryBytes(inode: Inode, { chunk, entryLength, writeKind }: 
   const bytes = Buffer.alloc(inode.size);
   let at = 0;
   let previous = 0;
-  const put = (name: Buffer, number: number, type: Entry['type']) => {
-    const length = entryLength(name.length);
+  const put = (name: string, number: number, type: Entry['type']) => {
+    const size = Buffer.byteLength(name);
+    const length = entryLength(size);
     if ((at % chunk) + length > chunk || (at > 0 && at % chunk === 0)) {
       // The last entry of a chunk reaches to its end.
       const end = Math.ceil(at / chunk) * chunk;
@@ -158,13 +163,13 @@ export function directoryBytes(inode: Inode, { chunk, entryLength, writeKind }: 
     }
     bytes.writeUInt32LE(number, at);
     bytes.writeUInt16LE(length, at + 4);
-    writeKind(bytes, at + 6, type, name.length);
-    name.copy(bytes, at + 8);
+    writeKind(bytes, at + 6, type, size);
+    bytes.write(name, at + 8);
     previous = at;
     at += length;
   };
-  put(Buffer.from('.'), inode.number, 'directory');
-  put(Buffer.from('..'), inode.parent, 'directory');
+  put('.', inode.number, 'directory');
+  put('..', inode.parent, 'directory');
   for (const child of inode.children) put(child.name, child.inode, child.type);
   bytes.writeUInt16LE(bytes.length - previous, previous + 4);
   return bytes;

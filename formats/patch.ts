@@ -73,7 +73,7 @@ function isSameContent(old: Inode | undefined, now: Inode, { layout }: Disk): bo
   return a.type === b.type && directoryBytes(old, directories).equals(directoryBytes(now, directories));
 }
 
-function isSameList(a: Uint32Array, b: Uint32Array): boolean {
+function isSameList(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((value, n) => value === b[n]);
 }
 

@@ -1,68 +1,13 @@
-import { createHash } from 'node:crypto';
-import { gzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
-import { compressed, ETC, type Member, RESCUE, tarOf } from '../rig/archives.ts';
+import { ETC, RESCUE } from '../rig/archives.ts';
 import { checkImage, readImage, textsOf } from '../rig/debugfs.ts';
 import { Mirror } from '../rig/mirror.ts';
+import { ALL, type PublishedPackage, servePackages } from '../rig/packages.ts';
 import { ranSteps, Sandbox } from '../rig/sandbox.ts';
 
 /** Binary packages as pkgsrc publishes them, on a mirror laid out like NetBSD's. */
 
-const ALL = '/pub/pkgsrc/packages/NetBSD/x86_64/11.0/All';
-
-interface Package {
-  readonly depends?: readonly string[];
-  readonly conflicts?: readonly string[];
-  readonly files?: Readonly<Record<string, string>>;
-  readonly script?: boolean;
-  /** Said in the list in place of the true one. */
-  readonly checksum?: string;
-  /** What the package says that it is. */
-  readonly calls?: string;
-}
-
-async function archive(name: string, { depends = [], files = {}, script, calls = name }: Package): Promise<Buffer> {
-  const list = [
-    `@name ${calls}`,
-    '@comment Packaged',
-    ...depends.map((each) => `@pkgdep ${each}`),
-    '@cwd /usr/pkg',
-    ...Object.keys(files).flatMap((file) => [file, '@comment MD5:00']),
-    '@pkgdir share/empty',
-  ];
-  const members: Member[] = [
-    { name: '+CONTENTS', content: `${list.join('\n')}\n` },
-    { name: '+COMMENT', content: `${name}, tested\n` },
-    { name: '+BUILD_INFO', content: 'LOCALBASE=/usr/pkg\nMACHINE_ARCH=x86_64\n' },
-    ...(script ? [{ name: '+INSTALL', content: '#!/bin/sh\n', mode: 0o755 }] : []),
-    ...Object.entries(files).map(([file, content]) => ({ name: file, content, mode: 0o755 })),
-  ];
-  return compressed(await tarOf(members), 'tgz');
-}
-
-/** Serves packages and the list of them. */
-async function serve(mirror: Mirror, packages: Readonly<Record<string, Package>>): Promise<void> {
-  const stanzas: string[] = [];
-  for (const [name, described] of Object.entries(packages)) {
-    const bytes = await archive(name, described);
-    mirror.serve(`${ALL}/${name}.tgz`, bytes);
-    const digest = described.checksum ?? createHash('sha1').update(bytes).digest('hex');
-    stanzas.push(
-      [
-        `PKGNAME=${name}`,
-        ...(described.depends ?? []).map((each) => `DEPENDS=${each}`),
-        ...(described.conflicts ?? []).map((each) => `CONFLICTS=${each}`),
-        'COMMENT=x',
-        `FILE_NAME=${name}.tgz`,
-        `FILE_SIZE=${bytes.length}`,
-        `FILE_CKSUM=SHA1 ${digest}`,
-      ].join('\n'),
-    );
-  }
-  mirror.serve(`${ALL}/pkg_summary.gz`, gzipSync(`${stanzas.join('\n\n')}\n`));
-}
-
-const PACKAGES: Readonly<Record<string, Package>> = {
+const PACKAGES: Readonly<Record<string, PublishedPackage>> = {
   'nginx-1.26.2': { files: { 'sbin/nginx': 'old' } },
   'nginx-1.27.4nb2': {
     depends: ['pcre2>=10.21<11', '{openssl,libressl}>=3'],
@@ -85,7 +30,7 @@ async function project(t: ExecutionContext, packages: string) {
   const mirror = await Mirror.start(t);
   const box = new Sandbox(t);
   box.write('smol.config.yaml', `${await mirror.serveNetbsd({ rescue: RESCUE, etc: ETC })}arch: amd64\nfs: ext2\n`);
-  await serve(mirror, PACKAGES);
+  await servePackages(mirror, PACKAGES);
   const want = (wanted: string) =>
     box.write('services/web/service.yaml', `description: x\nsets: [etc]\nsize: 8M\npackages: ${wanted}\n`);
   want(packages);

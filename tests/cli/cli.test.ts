@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { packageRoot } from '../../host/paths.ts';
@@ -119,31 +119,4 @@ test('a service of the project comes before the one of the same name that smol b
   t.regex((await box.smol(['list'])).stdout, /^rescue +project +ours$/m);
   t.is((await box.smol(['build', 'rescue', '--arch', 'i386'])).code, 0);
   t.deepEqual(readdirSync(box.path('images')), ['rescue-i386.img']);
-});
-
-test('what the README shows works as it is written', async (t) => {
-  const readme = readFileSync(path.join(packageRoot(), 'README.md'), 'utf8');
-  const mirror = await Mirror.start(t);
-  const { manyMembers, ETC } = await import('../rig/archives.ts');
-  const box = new Sandbox(t);
-  // Files: blocks whose first line is their name.
-  for (const [, name, text] of readme.matchAll(/```(?:yaml|sh)\n# ((?:services|smol\.config)\S+)\n([\s\S]*?)```/g))
-    box.write(name!, text!);
-  t.true(existsSync(box.path('services/web/etc/rc')));
-  t.regex(box.read('smol.config.yaml'), /mirror\.example\.org/);
-  box.write('smol.config.yaml', await mirror.serveNetbsd({ base: manyMembers(100), etc: ETC }));
-  const result = await box.smol(['build', 'web', '--arch', 'amd64']);
-  t.is(result.code, 0, result.stderr);
-  // Commands: each is known, with its options.
-  const help = new Map<string, string>();
-  for (const [, command, rest] of readme.matchAll(/(?:^|`)(?:\.\/)?smol (\w+)([^`#\n]*)/gm)) {
-    const names = [command!, ...(command === 'cache' ? rest!.trim().split(' ').slice(0, 1) : [])].filter(
-      (name) => name !== '',
-    );
-    const name = names.join(' ');
-    if (!help.has(name)) help.set(name, (await box.smol([...names, '--help'])).stdout);
-    for (const option of rest!.match(/(?<= )--?[a-z]+/g) ?? [])
-      t.true(help.get(name)!.includes(option), `${name} ${option}`);
-  }
-  t.true(help.size >= 5);
 });

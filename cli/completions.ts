@@ -37,6 +37,8 @@ export async function candidates(
   const [argument] = command.registeredArguments;
   if (argument?.name() === 'service' || argument?.name() === 'image')
     return command.name() === 'init' ? [] : names.services();
-  if (command.name() === 'stop') return names.vms();
+  if (argument?.name() === 'name' && VM_COMMANDS.has(command.name())) return names.vms();
   return command.name() === 'completion' ? Object.keys(SHELLS) : [];
 }
+
+const VM_COMMANDS: ReadonlySet<string> = new Set(['stop', 'restart', 'rm', 'wait', 'logs', 'console', 'send']);

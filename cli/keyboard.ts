@@ -1,3 +1,5 @@
+import type { ConsoleLine } from '../commands/machines.ts';
+
 const CTRL_C = 3;
 
 /** What is typed, key by key, for a guest's console; ^C is ours. Not open where standard input is no terminal. */
@@ -17,4 +19,37 @@ export function openKeyboard(interrupt: () => void): ({ input: NodeJS.ReadableSt
       stdin.pause();
     },
   };
+}
+
+/** What leaves a console, as in telnet(1). */
+const LEAVE = 0x1d;
+
+/** Joins the terminal to a console until ^] is typed, the VM ends or the signal is aborted; without a terminal until the input ends. */
+export async function attach(
+  { socket, before }: ConsoleLine,
+  name: string,
+  signal: AbortSignal,
+  write: (bytes: Uint8Array) => Promise<void>,
+): Promise<void> {
+  const { stdin, stderr } = process;
+  if (stderr.isTTY) stderr.write(`the console of ${name}; ^] leaves it running\n`);
+  if (before !== '') await write(Buffer.from(`${before}\r\n`));
+  if (stdin.isTTY) stdin.setRawMode(true);
+  try {
+    await new Promise<void>((resolve) => {
+      stdin.on('data', (bytes: Buffer) => {
+        const at = bytes.indexOf(LEAVE);
+        socket.write(at < 0 ? bytes : bytes.subarray(0, at));
+        if (at >= 0) resolve();
+      });
+      stdin.on('end', () => resolve());
+      socket.on('data', (bytes: Buffer) => void write(bytes));
+      socket.on('close', () => resolve());
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  } finally {
+    if (stdin.isTTY) stdin.setRawMode(false);
+    stdin.pause();
+    if (stderr.isTTY) stderr.write(`\nleft ${name}\n`);
+  }
 }

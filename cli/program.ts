@@ -7,6 +7,7 @@ import { addCompleting } from './completing.ts';
 import type { Context } from './context.ts';
 import { addKeeping } from './keeping.ts';
 import { addLooking } from './looking.ts';
+import { addMachines } from './machines.ts';
 import { addRunning } from './running.ts';
 
 const EXAMPLES = `
@@ -35,6 +36,7 @@ export function program(context: Context): Command {
 
   addBuilding(root, context);
   addRunning(root, context);
+  addMachines(root, context);
   addLooking(root, context);
   addKeeping(root, context);
   addCompleting(root, context);

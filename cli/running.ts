@@ -1,31 +1,57 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { usage } from '../model/problems.ts';
 import { ARCH_HELP, checkedBy } from './arguments.ts';
 import type { Context } from './context.ts';
 
 interface RunFlags {
+  conf?: string;
   arch?: string;
+  image?: string;
+  kernel?: string;
+  initrd?: string;
   frozen?: boolean;
   offline?: boolean;
   detach?: boolean;
+  keep?: boolean;
+  fresh?: boolean;
+  resume?: boolean;
   name?: string;
   memory?: string;
   cpus?: string;
   port?: string[];
+  drive?: string[];
   append?: string;
+  root?: string;
   share?: string;
+  shareRw?: boolean;
   var?: Record<string, string>;
   file?: Record<string, string>;
+  serial?: string;
+  consoles?: string;
+  pty?: boolean;
+  /** commander's form of --no-network. */
+  network?: boolean;
+  bridge?: string;
+  imageAsInitrd?: boolean;
+  accel?: 'kvm' | 'nvmm' | 'hvf' | 'tcg';
   timeout?: string;
   direct?: boolean;
   watch?: boolean;
+  print?: boolean;
   json?: boolean;
 }
 
 const FORWARD = /^((\d{1,3}\.){3}\d{1,3}:)?\d{1,5}:\d{1,5}(\/(tcp|udp))?$/;
 
 function forward(value: string, before: string[] | undefined): string[] {
-  if (!FORWARD.test(value)) throw new InvalidArgumentError('It must be [address:]host:guest[/udp], such as 8080:80.');
+  const all = value.split(',');
+  for (const each of all) {
+    if (!FORWARD.test(each)) throw new InvalidArgumentError('It must be [address:]host:guest[/udp], such as 8080:80.');
+  }
+  return [...(before ?? []), ...all];
+}
+
+function several(value: string, before: string[] | undefined): string[] {
   return [...(before ?? []), value];
 }
 
@@ -39,21 +65,27 @@ function named(form: RegExp) {
   };
 }
 
-/** The commands for VMs. */
+const number = (text: string | undefined) => (text === undefined ? undefined : Number(text));
+
+/** The commands that start VMs. */
 export function addRunning(root: Command, context: Context): void {
   const { caller, print } = context;
   root
     .command('run')
     .description('build a service, boot it and wait until it answers; ^C stops it')
-    .argument('<service>', 'its name')
+    .argument('[service]', 'its name; without one, --kernel and --image need no project')
+    .argument('[extra...]', 'after --: more arguments for QEMU, as they are')
     .option('-a, --arch <arch>', ARCH_HELP)
+    .option('-f, --conf <file>', "settings of smolBSD's startnb.sh, which are read and not run")
     .option('-d, --detach', 'leave the VM running when the service answers')
-    .option('-n, --name <name>', "name of the VM; by default the service's")
+    .option(
+      '-n, --name <name>',
+      "name of the VM; by default the service's",
+      checkedBy(/^\w[\w.-]{0,62}$/, 'a short word'),
+    )
     .option('-m, --memory <size>', 'memory, such as 256M', checkedBy(/^[1-9]\d*[MG]$/, 'a size such as 256M'))
     .option('-c, --cpus <n>', 'virtual processors', checkedBy(/^[1-9]\d?$/, 'a number from 1 to 99'))
     .option('-p, --port <forward>', "[address:]host:guest[/udp] instead of the service's; may be repeated", forward)
-    .option('--append <words>', "words to add to the kernel's command line")
-    .option('--share <directory>', 'a directory for the guest, by 9p')
     .option(
       '-e, --var <name=value>',
       "a variable for the guest's /etc/rc; may be repeated",
@@ -64,57 +96,95 @@ export function addRunning(root: Command, context: Context): void {
       'a file of this host for the guest, such as a key; may be repeated',
       named(/^\w[\w.-]{0,32}$/),
     )
+    .option('-w, --watch', 'build and start again whenever something that it is made of was saved')
+    .optionsGroup('Its disk:')
+    .option('--keep', 'keep the VM, with its disk, when it stops; --detach does so too')
+    .option('--fresh', 'begin anew with an empty disk of its own')
+    .option('--resume', 'go on with the disk of its own, though its image was built anew since')
+    .option('--direct', 'let the guest write to the image itself, not to a disk of its own')
+    .option('--image <file>', "an image to boot instead of the service's")
+    .option('--drive <file>', 'one more disk, raw or qcow2; may be repeated', several)
+    .option('--share-rw', 'do not lock the image')
+    .option('--image-as-initrd', 'load the image into memory, as an initial RAM disk')
+    .optionsGroup('Its kernel and processor:')
+    .option('--kernel <file>', "a kernel to boot instead of the service's")
+    .option('--initrd <file>', 'an initial RAM disk for it')
+    .option('--append <words>', "words to add to the kernel's command line")
+    .option('--root <device>', 'what the kernel takes as its root, such as NAME=webroot')
+    .addOption(
+      new Option('--accel <name>', 'instead of what a probe finds to work').choices(['kvm', 'nvmm', 'hvf', 'tcg']),
+    )
+    .optionsGroup('Its lines to the host:')
+    .option('--no-network', 'no network at all')
+    .option('--bridge <name>', "a second network interface, on a bridge of the host's")
+    .option('--share <directory>', 'a directory for the guest, by 9p')
+    .option('--serial <port>', '[address:]port of the host, at which a serial line answers to telnet')
+    .option(
+      '--consoles <n>',
+      'so many virtio consoles more, each a socket',
+      checkedBy(/^[0-9]$|^[12][0-9]$|^30$/, 'a number from 0 to 30'),
+    )
+    .option('--pty', 'one more console at a new pseudo-terminal')
+    .optionsGroup('How it is done:')
     .option(
       '--timeout <seconds>',
       'how long the service may take to answer',
       checkedBy(/^[1-9]\d*$/, 'a number of seconds'),
     )
+    .option('--print', 'only build, and print the command line of QEMU')
     .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true and there are pins')
     .option('--no-frozen', 'pin what is new, in CI too')
     .option('--offline', 'take nothing from the network')
-    .option('--direct', 'let the guest write to the image itself, not to a disk that is gone when it stops')
-    .option('-w, --watch', 'build and start again whenever something that it is made of was saved')
     .option('--json', 'print events as JSON, one a line')
-    .action(async (service: string, options: RunFlags) => {
+    .action(async (service: string | undefined, extra: string[], options: RunFlags) => {
       context.tellAs(options);
-      if (options.watch && options.detach)
-        throw usage('--watch stays with the VM, and --detach leaves it', 'give one of them');
-      const { run, watchRun } = await import('../commands/run.ts');
-      const { openKeyboard } = await import('./keyboard.ts');
-      using keyboard = options.detach || options.json ? undefined : openKeyboard(() => context.interrupt());
-      const { port, cpus, timeout, var: vars, file: files, json: _, ...rest } = options;
-      await (options.watch ? watchRun : run)(caller, {
+      if (options.watch && (options.detach || service === undefined)) {
+        throw usage('--watch stays with the VM of a service', 'give a service, and leave out --detach');
+      }
+      if (options.fresh && options.resume)
+        throw usage('--fresh and --resume contradict each other', 'give one of them');
+      const { run, watchRun, command } = await import('../commands/run.ts');
+      const {
+        port,
+        drive,
+        cpus,
+        consoles,
+        timeout,
+        var: vars,
+        file: files,
+        network,
+        conf,
+        json: _,
+        watch: __,
+        print: ___,
+        ...rest
+      } = options;
+      const given = {
         ...rest,
         service,
         ports: port,
+        drives: drive,
         vars,
         files,
-        cpus: cpus === undefined ? undefined : Number(cpus),
-        timeout: timeout === undefined ? undefined : Number(timeout),
-        input: keyboard?.input,
-      });
-    });
-
-  root
-    .command('ps')
-    .description('list the VMs that are running')
-    .option('--json', 'print JSON')
-    .action(async (options: { json?: boolean }) => {
-      const { ps } = await import('../commands/machines.ts');
-      const running = await ps(caller);
-      if (options.json) print(JSON.stringify(running, undefined, 2));
-      else print((await import('./tables.ts')).vmTable(running));
-    });
-
-  root
-    .command('stop')
-    .description('stop VMs: by their power button, or else at once')
-    .argument('[name...]', 'their names')
-    .option('--all', 'all of this project')
-    .action(async (names: string[], options: { all?: boolean }) => {
-      if (names.length === 0 && !options.all)
-        throw usage('which VM is to be stopped?', 'give its name, or --all; `smol ps` lists them');
-      const { stop } = await import('../commands/machines.ts');
-      await stop(caller, names, options.all ?? false);
+        network: network === false ? ('none' as const) : undefined,
+        extra: extra.length > 0 ? extra : undefined,
+        cpus: number(cpus),
+        consoles: number(consoles),
+        timeout: number(timeout),
+      };
+      const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+      const base =
+        conf === undefined ? {} : await (await import('../commands/conf.ts')).optionsOfConf(caller, conf, options.arch);
+      const wanted = { ...base, ...known };
+      if (options.print) {
+        const { shellLine } = await import('./arguments.ts');
+        print(shellLine(await command(caller, wanted)));
+        return;
+      }
+      const { openKeyboard } = await import('./keyboard.ts');
+      using keyboard = options.detach || options.json ? undefined : openKeyboard(() => context.interrupt());
+      const input = keyboard?.input;
+      if (options.watch) await watchRun(caller, { ...wanted, service: service!, input });
+      else await run(caller, { ...wanted, input });
     });
 }

@@ -2,11 +2,11 @@ import type { Collection } from '../cache/collect.ts';
 import type { CacheReport } from '../commands/cache.ts';
 import type { Finding } from '../commands/doctor.ts';
 import type { ListedService } from '../commands/list.ts';
+import type { VmState } from '../commands/machines.ts';
 import type { TraceReport } from '../commands/trace.ts';
 import type { Transfer } from '../commands/transfer.ts';
 import type { Move } from '../commands/update.ts';
 import { bytes, count, duration } from '../model/words.ts';
-import type { VmRecord } from '../vm/registry.ts';
 
 /** Results as text in columns. */
 export function columns(rows: readonly (readonly string[])[]): string {
@@ -21,17 +21,25 @@ export function columns(rows: readonly (readonly string[])[]): string {
     .join('\n');
 }
 
-export function vmTable(running: readonly VmRecord[]): string {
-  if (running.length === 0) return 'no VM of this project is running';
-  const rows = running.map(({ name, target, pid, started, urls, accelerator }) => [
-    name,
-    target,
-    String(pid),
-    duration(Date.now() - started),
-    accelerator,
-    urls.join(' '),
-  ]);
-  return columns([['NAME', 'TARGET', 'PID', 'UP', 'ACCEL', 'ADDRESS'], ...rows]);
+export function vmTable(vms: readonly VmState[]): string {
+  if (vms.length === 0) return 'no VM of this project is running';
+  const rows = vms.map(({ name, target, state, pid, started, cpu, rss, memory, accelerator, urls }) => {
+    if (state === 'stopped') return [name, target, state, '', '', '', '', '', ''];
+    const up = duration(Date.now() - started);
+    const used = rss === undefined ? `${memory} MiB` : `${bytes(rss)} of ${memory} MiB`;
+    return [
+      name,
+      target,
+      state,
+      String(pid),
+      up,
+      cpu === undefined ? '' : `${cpu}%`,
+      used,
+      accelerator,
+      urls.join(' '),
+    ];
+  });
+  return columns([['NAME', 'TARGET', 'STATE', 'PID', 'UP', 'CPU', 'MEMORY', 'ACCEL', 'ADDRESS'], ...rows]);
 }
 
 export function serviceTable(services: readonly ListedService[]): string {

@@ -1,40 +1,47 @@
-import { constants, rmSync } from 'node:fs';
+import { constants, existsSync, rmSync } from 'node:fs';
 import { access, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { makeDirectory } from '../host/files.ts';
 import { cacheRoot } from '../host/paths.ts';
 import { whyNotFree } from '../host/ports.ts';
+import type { Json } from '../model/json.ts';
 import * as problems from '../model/problems.ts';
 import { GUESTS } from '../plan/guests.ts';
-import { filesOf, machineOf, type RunWishes, varFile, varsOf } from '../plan/machine.ts';
-import type { Target } from '../plan/target.ts';
-import { chooseAccelerator } from '../vm/accelerator.ts';
+import { drivesOf, filesOf, machineOf, type Runnable, type RunWishes, varFile, varsOf } from '../plan/machine.ts';
+import { type Choice, chooseAccelerator } from '../vm/accelerator.ts';
+import { argvOf } from '../vm/argv.ts';
 import { killNow, makeOverlay, makeRuntimeFolder, RunningVm, stopVm } from '../vm/launch.ts';
-import type { Forward, Machine } from '../vm/machine.ts';
-import { birthOf, type Registry, type VmRecord } from '../vm/registry.ts';
-import type { Built } from './build.ts';
-import { untilReady } from './readiness.ts';
-import type { Caller, Session } from './session.ts';
-
-/** What a virtio block device has room for (virtio 1.2, section 5.2.6: VIRTIO_BLK_T_GET_ID). */
-const SERIAL_LIMIT = 20;
+import type { Accelerator, Forward, Machine } from '../vm/machine.ts';
+import { birthOf, DISK, type Registry, type VmRecord } from '../vm/registry.ts';
+import type { Bootable } from './bootable.ts';
+import { pageOf, untilReady } from './readiness.ts';
+import type { Caller } from './session.ts';
 
 export interface BootOptions extends RunWishes {
   /** Return when the service answers, and leave the VM running. */
   readonly detach?: boolean | undefined;
+  /** Keep the VM, with its disk, when it stops; one that is left running is kept too. */
+  readonly keep?: boolean | undefined;
+  /** Begin anew, with a disk that has nothing of what was written before. */
+  readonly fresh?: boolean | undefined;
+  /** Go on with a disk over an image that was built anew since. */
+  readonly resume?: boolean | undefined;
   /** Write to the image itself. */
   readonly direct?: boolean | undefined;
   /** End it without its power button. */
   readonly abruptly?: boolean | undefined;
+  /** The accelerator to use, whatever a probe finds. */
+  readonly accel?: Accelerator | undefined;
   /** Seconds. */
   readonly timeout?: number | undefined;
   /** What is typed on the guest's console. */
   readonly input?: NodeJS.ReadableStream | undefined;
 }
 
-/** Throws `missing-file` for a file that the guest is to have and that cannot be read. */
-export async function assertReadable(target: Target, wishes: RunWishes): Promise<void> {
-  for (const { name, file } of filesOf(target, wishes)) {
+/** Throws `missing-file` for a file that the guest is to have, or a disk, that cannot be read. */
+export async function assertReadable(runnable: Runnable, wishes: RunWishes): Promise<void> {
+  const drives = drivesOf(runnable, wishes).map(({ file, serial: name }) => ({ name, file }));
+  for (const { name, file } of [...filesOf(runnable, wishes), ...drives]) {
     await access(file, constants.R_OK).catch(() => {
       throw problems.unreadableFile(name, file);
     });
@@ -63,97 +70,176 @@ function portError(...ports: readonly number[]): string | undefined {
   return wrong === undefined ? undefined : `there is no port ${wrong}`;
 }
 
-/** Starts the VM of what was built, and stays with it until it ends or the signal is aborted, or, detached, until it answers. */
-export async function boot(
-  caller: Caller,
-  session: Session,
+/** The command line that would run something, with a disk and sockets that are only named. */
+export async function commandFor(
+  { emit }: Pick<Caller, 'emit'>,
   registry: Registry,
-  built: Built,
+  bootable: Bootable,
   name: string,
   options: BootOptions,
-): Promise<VmRecord> {
-  const { target } = built;
-  const { emit, signal } = caller;
+): Promise<string[]> {
+  const { accelerator } = await acceleratorFor(bootable.runnable, options, emit);
   const folder = registry.folder(name);
-  const machine = await describe(caller, session, folder, built, name, options);
+  const file = options.direct ? bootable.image?.file : path.join(folder, DISK);
+  const disk = bootable.image && ({ file: file!, format: options.direct ? 'raw' : 'qcow2' } as const);
+  return argvOf(await machineFor(bootable, options, { name, accelerator, disk, runtime: folder, folder }));
+}
+
+/**
+ * Starts a VM, and stays with it until it ends or the signal is aborted, or, detached, until it answers. `start` is how to
+ * start it again.
+ */
+export async function boot(
+  caller: Caller,
+  registry: Registry,
+  bootable: Bootable,
+  name: string,
+  options: BootOptions,
+  start: Json,
+): Promise<VmRecord> {
+  const { runnable } = bootable;
+  const { emit, signal } = caller;
+  const accelerated = await acceleratorFor(runnable, options, emit);
+  const {
+    vm,
+    machine,
+    record: begun,
+  } = await registry.exclusively(
+    name,
+    async () => {
+      await assertStartable(registry, name, []);
+      return launch(registry, bootable, name, accelerated.accelerator, options, start);
+    },
+    signal,
+  );
+  let record = begun;
+  let leave = false;
+  // However this process ends, it leaves no VM behind that nobody asked to keep.
+  const kill = () => killNow(record);
+  process.once('exit', kill);
+  const release = registry.takeConsole(name);
+  try {
+    emit({ type: 'vm-starting', vm: name, command: [...vm.command], accelerator: machine.accelerator });
+    vm.on('console', (bytes) => emit({ type: 'vm-console', vm: name, bytes }));
+    await untilReady(vm, runnable, machine.forwards, options.timeout, signal);
+    if (signal.aborted) return record;
+    vm.clocks.ready = vm.elapsed();
+    record = { ...record, ready: true };
+    registry.write(record);
+    emit({ type: 'vm-ready', vm: name, urls: [...record.urls], clocks: vm.clocks });
+    leave = options.detach ?? false;
+    if (!leave) await untilOver(vm, options.input, signal);
+    return record;
+  } finally {
+    vm.detach();
+    if (typeof release === 'function') release();
+    if (!leave) {
+      await stopVm({ ...record, powerButton: record.powerButton && !options.abruptly }, emit);
+      registry.stopped(record);
+    }
+    process.off('exit', kill);
+  }
+}
+
+/** Makes the VM's disk and folders, starts QEMU, and notes it. */
+async function launch(
+  registry: Registry,
+  bootable: Bootable,
+  name: string,
+  accelerator: Accelerator,
+  options: BootOptions,
+  start: Json,
+): Promise<{ vm: RunningVm; machine: Machine; record: VmRecord }> {
+  const { runnable, image } = bootable;
+  const folder = makeDirectory(registry.folder(name));
+  const consoleLog = path.join(folder, 'console.log');
+  rmSync(consoleLog, { force: true });
+  const disk = await diskFor(registry, bootable, name, options);
+  const runtime = makeRuntimeFolder();
+  for (const [variable, value] of Object.entries(varsOf(runnable, options))) {
+    await writeFile(varFile(runtime, variable), value, { mode: 0o600 });
+  }
+  const machine = await machineFor(bootable, options, { name, accelerator, disk, runtime, folder });
   const started = Date.now();
-  const vm = await RunningVm.start(machine, folder, GUESTS[target.guest].userland);
+  const vm = await RunningVm.start(machine, folder, GUESTS[runnable.guest].userland);
   const record: VmRecord = {
     name,
-    target: target.name,
+    target: runnable.name,
     pid: vm.pid,
     born: birthOf(vm.pid),
     started,
     forwards: machine.forwards,
     urls: urlsOf(machine.forwards),
     accelerator: machine.accelerator,
-    powerButton: target.kernel.build.features?.includes('power-button') ?? false,
-    runtime: path.dirname(machine.qmpSocket),
+    memory: machine.memory,
+    powerButton: runnable.kernel.build.features?.includes('power-button') ?? false,
+    kept: Boolean(options.keep || options.detach || registry.get(name)?.kept),
+    image: disk?.format === 'qcow2' ? image?.identity : undefined,
+    ready: false,
+    page: pageOf(runnable, machine.forwards),
+    options: start,
+    runtime,
+    consoleSocket: machine.consoleSocket,
     qmpSocket: machine.qmpSocket,
-    consoleLog: machine.consoleLog,
+    consoleLog,
   };
-  let keep = false;
-  // However this process ends, it leaves no VM behind that nobody asked to keep.
-  const kill = () => killNow(record);
-  process.once('exit', kill);
-  try {
-    registry.write(record);
-    emit({ type: 'vm-starting', vm: name, command: [...vm.command], accelerator: machine.accelerator });
-    vm.on('console', (bytes) => emit({ type: 'vm-console', vm: name, bytes }));
-    await untilReady(vm, target, machine.forwards, options.timeout, signal);
-    if (signal.aborted) return record;
-    vm.clocks.ready = vm.elapsed();
-    emit({ type: 'vm-ready', vm: name, urls: [...record.urls], clocks: vm.clocks });
-    keep = options.detach ?? false;
-    if (!keep) await untilOver(vm, options.input, signal);
-    return record;
-  } finally {
-    vm.detach();
-    if (!keep) {
-      await stopVm({ ...record, powerButton: record.powerButton && !options.abruptly }, emit);
-      registry.remove(record);
-    }
-    process.off('exit', kill);
-  }
+  registry.write(record);
+  return { vm, machine, record };
 }
 
-/** The machine of this start: accelerator, disk, sockets and all. */
-async function describe(
-  { emit }: Caller,
-  session: Session,
-  folder: string,
-  { target, image, kernel, initrd }: Built,
+/** The disk with the root: the image itself, or one of the VM's own over it, which may be there from before. Throws `older-disk`. */
+async function diskFor(
+  registry: Registry,
+  { image, runnable }: Bootable,
   name: string,
   options: BootOptions,
+): Promise<Pick<Machine['disks'][number], 'file' | 'format'> | undefined> {
+  if (image === undefined || (options.imageAsInitrd ?? runnable.run.imageAsInitrd)) return undefined;
+  if (options.direct) return { file: image.file, format: 'raw' };
+  const folder = registry.folder(name);
+  const own = path.join(folder, DISK);
+  const known = registry.get(name);
+  if (!options.fresh && known?.kept && known.image !== undefined && existsSync(own)) {
+    if (known.image !== image.identity && !options.resume) throw problems.olderDisk(name);
+    return { file: own, format: 'qcow2' };
+  }
+  return { file: await makeOverlay(image.file, folder), format: 'qcow2' };
+}
+
+async function machineFor(
+  { runnable, kernel, initrd, image }: Bootable,
+  options: BootOptions,
+  on: {
+    name: string;
+    accelerator: Accelerator;
+    disk: Pick<Machine['disks'][number], 'file' | 'format'> | undefined;
+    runtime: string;
+    folder: string;
+  },
 ): Promise<Machine> {
-  const { accelerator, reason } = await chooseAccelerator(target.arch, cacheRoot());
-  if (reason !== undefined) {
-    emit({
-      type: 'notice',
-      text: `no hardware acceleration (${reason}): QEMU emulates the processor, which is slower`,
-    });
-  }
-  const runtime = makeRuntimeFolder();
-  for (const [variable, value] of Object.entries(varsOf(target, options))) {
-    await writeFile(varFile(runtime, variable), value, { mode: 0o600 });
-  }
-  makeDirectory(folder);
-  const consoleLog = path.join(folder, 'console.log');
-  rmSync(consoleLog, { force: true });
-  const { store } = session.workshop;
-  const kernelFile = await store.verifiedFile(kernel);
-  const serial = target.partition.slice(0, SERIAL_LIMIT);
-  return machineOf(target, options, {
+  const { name, accelerator, disk, runtime, folder } = on;
+  const isInMemory = options.imageAsInitrd ?? runnable.run.imageAsInitrd;
+  return machineOf(isInMemory ? { ...runnable, partition: undefined } : runnable, options, {
     name,
     accelerator,
-    kernel: { file: kernelFile, bytes: await readFile(kernelFile) },
-    initrd: initrd && (await store.verifiedFile(initrd)),
-    disk: options.direct
-      ? { file: target.image, format: 'raw', serial }
-      : { file: await makeOverlay(target.image, image.artifact.size, folder), format: 'qcow2', serial },
+    kernel: { file: kernel, bytes: await readFile(kernel) },
+    initrd: isInMemory ? image?.file : initrd,
+    disk: isInMemory ? undefined : disk,
     runtime,
-    consoleLog,
+    consoleLog: path.join(folder, 'console.log'),
   });
+}
+
+async function acceleratorFor({ arch }: Runnable, { accel }: BootOptions, emit: Caller['emit']): Promise<Choice> {
+  if (accel !== undefined) return { accelerator: accel };
+  const choice = await chooseAccelerator(arch, cacheRoot());
+  if (choice.reason !== undefined) {
+    emit({
+      type: 'notice',
+      text: `no hardware acceleration (${choice.reason}): QEMU emulates the processor, which is slower`,
+    });
+  }
+  return choice;
 }
 
 /** Passes what is typed to the guest until QEMU ends or the signal is aborted. */

@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { parentOf } from '../formats/tree.ts';
 import { Volume, type VolumeEntry } from '../formats/volume.ts';
 import { BrokenVolume } from '../formats/volumeform.ts';
+import { isFile } from '../host/files.ts';
 import { ImageFile } from '../host/imagefile.ts';
 import { Project } from '../manifest/project.ts';
 import * as problems from '../model/problems.ts';
@@ -122,8 +123,4 @@ function lookUp(
       rest = [...found.target.split('/'), ...rest];
     } else at.push(part);
   }
-}
-
-function isFile(file: string): boolean {
-  return statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
 }

@@ -1,33 +1,196 @@
-import { Project } from '../manifest/project.ts';
-import { noSuchVm } from '../model/problems.ts';
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { statusOf } from '../host/http.ts';
+import { usageOf } from '../host/process.ts';
+import * as problems from '../model/problems.ts';
 import { stopVm } from '../vm/launch.ts';
-import { Registry, type VmRecord } from '../vm/registry.ts';
+import { isRunning, type Registry, type VmRecord } from '../vm/registry.ts';
+import { type RunOptions, registryFor, run } from './run.ts';
 import type { Caller } from './session.ts';
 
-/** The VMs of the project that are running. */
-export async function ps({ folder }: Caller): Promise<VmRecord[]> {
-  return new Registry((await Project.find(folder)).state).running();
+/** A VM as it is now. */
+export interface VmState extends VmRecord {
+  /** `starting`: its service has not answered yet; `silent`: it did once, and does not now. */
+  readonly state: 'starting' | 'running' | 'silent' | 'stopped';
+  /** Of one core since it started, in percent; and of the host's memory, in bytes. */
+  readonly cpu?: number | undefined;
+  readonly rss?: number | undefined;
+}
+
+/** How long a service may take to answer whoever asks how it is: milliseconds. */
+const ANSWER_MS = 1000;
+
+/** The VMs of the project that are running; with `all`, also those that are kept. */
+export async function ps(caller: Pick<Caller, 'folder'>, all = false): Promise<VmState[]> {
+  const registry = await registryFor(caller);
+  const records = registry.all().filter((record) => all || isRunning(record));
+  return Promise.all(records.map(stateOf));
+}
+
+async function stateOf(record: VmRecord): Promise<VmState> {
+  if (!isRunning(record)) return { ...record, state: 'stopped' };
+  const { cpuMs, rss } = usageOf(record.pid) ?? {};
+  const up = Math.max(1, Date.now() - record.started);
+  const cpu = cpuMs === undefined ? undefined : Math.round((100 * cpuMs) / up);
+  if (!record.ready) return { ...record, state: 'starting', cpu, rss };
+  const status = record.page === undefined ? 200 : await statusOf(record.page, ANSWER_MS);
+  return { ...record, state: status !== undefined && status < 400 ? 'running' : 'silent', cpu, rss };
 }
 
 /** Stops VMs by name, or all of them. Throws `no-such-vm`. */
-export async function stop({ folder, emit }: Caller, names: readonly string[], all: boolean): Promise<void> {
-  const registry = new Registry((await Project.find(folder)).state);
-  const running = registry.running();
-  const wanted = all
-    ? running
-    : names.map((name) => {
-        const found = running.find((vm) => vm.name === name);
-        if (found === undefined)
-          throw noSuchVm(
-            name,
-            running.map((vm) => vm.name),
-          );
-        return found;
-      });
+export async function stop(caller: Caller, names: readonly string[], all: boolean): Promise<void> {
+  const registry = await registryFor(caller);
+  const wanted = all ? registry.running() : names.map((name) => running(registry, name));
   await Promise.all(
     wanted.map(async (vm) => {
-      await stopVm(vm, emit);
-      registry.remove(vm);
+      await stopVm(vm, caller.emit);
+      registry.stopped(vm);
     }),
   );
+}
+
+/** Stops a VM if it runs, and starts it again as it was started, with the disk that it has. Throws `no-such-vm`. */
+export async function restart(caller: Caller, name: string): Promise<VmRecord> {
+  const registry = await registryFor(caller);
+  const record = known(registry, name);
+  if (isRunning(record)) {
+    await stopVm(record, caller.emit);
+    registry.stopped({ ...record, kept: true });
+  }
+  const options = record.options as RunOptions;
+  return run(caller, { ...options, name, detach: true, resume: true });
+}
+
+/** Removes VMs that are kept, with their disks. Throws `no-such-vm` and `vm-running`. */
+export async function remove(caller: Caller, names: readonly string[], force: boolean): Promise<void> {
+  const registry = await registryFor(caller);
+  const records = names.map((name) => known(registry, name));
+  const busy = records.find(isRunning);
+  if (busy !== undefined && !force) throw problems.vmNotStopped(busy.name);
+  for (const record of records) {
+    if (isRunning(record)) await stopVm(record, caller.emit);
+    registry.remove(record);
+  }
+}
+
+/** Waits until a VM ends. Throws `no-such-vm` and `waited-too-long`. */
+export async function wait(caller: Caller, name: string, seconds: number | undefined): Promise<void> {
+  const registry = await registryFor(caller);
+  const record = known(registry, name);
+  const end = seconds === undefined ? Number.POSITIVE_INFINITY : Date.now() + seconds * 1000;
+  while (isRunning(record) && !caller.signal.aborted) {
+    if (Date.now() > end) throw problems.waitedTooLong(`the end of ${name}`, seconds!, tailOf(record, 10));
+    await sleep(50);
+  }
+  if (!caller.signal.aborted) registry.stopped(record);
+}
+
+/** Gives what the console of a VM has said to `write`; with `follow`, what it says until the VM ends, too. */
+export async function logs(
+  caller: Caller,
+  name: string,
+  follow: boolean,
+  write: (bytes: Buffer) => Promise<void>,
+): Promise<void> {
+  const registry = await registryFor(caller);
+  const record = registry.get(name);
+  const file = record?.consoleLog ?? path.join(registry.folder(name), 'console.log');
+  if (!existsSync(file)) throw noSuchVm(registry, name);
+  let done = 0;
+  for (;;) {
+    // Before the log is read: what is said last must be seen.
+    const isOver = record === undefined || !isRunning(record);
+    if (statSync(file).size > done) {
+      for await (const piece of createReadStream(file, { start: done })) {
+        done += (piece as Buffer).length;
+        await write(piece as Buffer);
+      }
+    }
+    if (!follow || isOver || caller.signal.aborted) return;
+    await sleep(50);
+  }
+}
+
+/** Somebody at the console of a VM. */
+export interface ConsoleLine extends AsyncDisposable {
+  readonly socket: Socket;
+  /** The end of what was said before. */
+  readonly before: string;
+}
+
+/** Opens the console of a VM that runs by itself. Throws `no-such-vm`, `vm-not-running` and `console-taken`. */
+export async function openConsole(caller: Caller, name: string): Promise<ConsoleLine> {
+  const registry = await registryFor(caller);
+  const record = running(registry, name);
+  const release = registry.takeConsole(name);
+  if (typeof release === 'number') throw problems.consoleTaken(name, release);
+  const socket = connect(record.consoleSocket);
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('error', () => reject(problems.vmNotRunning(name)));
+  });
+  socket.on('error', () => undefined); // the end of the VM says more
+  return {
+    socket,
+    before: tailOf(record, 10),
+    [Symbol.asyncDispose]: async () => {
+      socket.destroy();
+      release();
+    },
+  };
+}
+
+/**
+ * Types a line on the console of a VM, and gives what it says after that: until that matches `expect`, or else until it
+ * has said nothing for half a second. Throws `waited-too-long` with what it said instead.
+ */
+export async function send(
+  caller: Caller,
+  name: string,
+  text: string,
+  { expect, seconds = 10 }: { expect?: RegExp | undefined; seconds?: number | undefined } = {},
+): Promise<string> {
+  await using line = await openConsole(caller, name);
+  let said = '';
+  let last = Date.now();
+  line.socket.on('data', (bytes: Buffer) => {
+    said += bytes.toString('utf8');
+    last = Date.now();
+  });
+  line.socket.write(`${text}\n`);
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const answer = said.replaceAll('\r', '');
+    if (expect !== undefined ? expect.test(answer) : Date.now() - last > QUIET_MS) return answer;
+    if (Date.now() > end) throw problems.waitedTooLong(`an answer of ${name} like ${expect}`, seconds, answer);
+    await sleep(20, undefined, { signal: caller.signal });
+  }
+}
+
+const QUIET_MS = 500;
+
+function known(registry: Registry, name: string): VmRecord {
+  const record = registry.all().find((vm) => vm.name === name);
+  if (record === undefined) throw noSuchVm(registry, name);
+  return record;
+}
+
+function running(registry: Registry, name: string): VmRecord {
+  const record = known(registry, name);
+  if (!isRunning(record)) throw problems.vmNotRunning(name);
+  return record;
+}
+
+function noSuchVm(registry: Registry, name: string) {
+  return problems.noSuchVm(
+    name,
+    registry.all().map((vm) => vm.name),
+  );
+}
+
+function tailOf({ consoleLog }: VmRecord, lines: number): string {
+  const text = existsSync(consoleLog) ? readFileSync(consoleLog, 'utf8') : '';
+  return text.replaceAll('\r', '').trimEnd().split('\n').slice(-lines).join('\n');
 }

@@ -1,6 +1,6 @@
 import * as problems from '../model/problems.ts';
 import { GUESTS } from '../plan/guests.ts';
-import type { Target } from '../plan/target.ts';
+import type { Runnable } from '../plan/machine.ts';
 import type { RunningVm } from '../vm/launch.ts';
 import type { Forward } from '../vm/machine.ts';
 import { untilHttp, untilTcp } from '../vm/ready.ts';
@@ -11,7 +11,7 @@ const READY_SECONDS = 60;
 /** Settles when the service answers or the signal is aborted; throws how the guest failed. */
 export async function untilReady(
   vm: RunningVm,
-  target: Target,
+  target: Pick<Runnable, 'guest' | 'run'>,
   forwards: readonly Forward[],
   wished: number | undefined,
   signal: AbortSignal,
@@ -22,8 +22,8 @@ export async function untilReady(
   const over = new AbortController();
   const stop = AbortSignal.any([signal, over.signal]);
   const timer = setTimeout(() => over.abort(), seconds * 1000);
-  const forward = forwards.find(({ protocol, guest: port }) => protocol === 'tcp' && (ready?.port ?? port) === port);
-  const url = forward && ready?.http && `http://${forward.address}:${forward.host}${ready.http}`;
+  const forward = askedPort(target, forwards);
+  const url = pageOf(target, forwards);
   const words = ready?.console;
   const what =
     url ??
@@ -63,6 +63,18 @@ export async function untilReady(
     vm.off('console', watch);
     over.abort();
   }
+}
+
+/** The forward whose port is asked whether the service answers. */
+function askedPort({ run: { ready } }: Pick<Runnable, 'run'>, forwards: readonly Forward[]): Forward | undefined {
+  return forwards.find(({ protocol, guest: port }) => protocol === 'tcp' && (ready?.port ?? port) === port);
+}
+
+/** The page that a service answers with, if it is asked for one. */
+export function pageOf(runnable: Pick<Runnable, 'run'>, forwards: readonly Forward[]): string | undefined {
+  const forward = askedPort(runnable, forwards);
+  const { http } = runnable.run.ready ?? {};
+  return forward && http && `http://${forward.address}:${forward.host}${http}`;
 }
 
 async function untilConsole(vm: RunningVm, isSeen: () => boolean, signal: AbortSignal): Promise<void> {

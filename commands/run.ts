@@ -1,38 +1,92 @@
+import { stateRoot } from '../host/paths.ts';
 import { requirePrograms } from '../host/programs.ts';
+import { Project } from '../manifest/project.ts';
+import type { Json } from '../model/json.ts';
 import { problemsOf } from '../model/problem.ts';
-import { forwardsOf } from '../plan/machine.ts';
-import { chooseArch, resolveTarget, type Target } from '../plan/target.ts';
+import { nothingToRun } from '../model/problems.ts';
+import { forwardsOf, type Runnable } from '../plan/machine.ts';
+import { chooseArch, resolveTarget } from '../plan/target.ts';
 import { EMULATORS } from '../vm/machine.ts';
 import { Registry, type VmRecord } from '../vm/registry.ts';
-import { assertReadable, assertStartable, type BootOptions, boot } from './boot.ts';
+import { assertReadable, assertStartable, type BootOptions, boot, commandFor } from './boot.ts';
+import { type Bootable, bootableOf, bootableOfFiles, type NamedFiles } from './bootable.ts';
 import { type Built, buildTargets, type Strictness } from './build.ts';
 import { type Caller, openSession, type Session } from './session.ts';
 import { rounds } from './watch.ts';
 
-export interface RunOptions extends BootOptions, Strictness {
-  readonly service: string;
+export interface RunOptions extends BootOptions, NamedFiles, Strictness {
+  /** What to build and run; without it a kernel must be named. */
+  readonly service?: string | undefined;
   readonly arch?: string | undefined;
-  /** The name of the VM; by default that of the service. */
+  /** The name of the VM; by default that of the service, or of the image. */
   readonly name?: string | undefined;
 }
 
-/** Builds a service and runs it until its VM ends, the signal is aborted, or, detached, until it answers. */
+/** The VMs of the project that a folder is in, or of no project. */
+export async function registryFor({ folder }: Pick<Caller, 'folder'>): Promise<Registry> {
+  return new Registry(Project.has(folder) ? (await Project.find(folder)).state : stateRoot());
+}
+
+/**
+ * Builds a service, or takes the files that were named, and runs that until its VM ends, the signal is aborted, or,
+ * detached, until it answers.
+ */
 export async function run(caller: Caller, options: RunOptions): Promise<VmRecord> {
+  const { registry, bootable, name } = await prepare(caller, options);
+  return boot(caller, registry, bootable, name, options, optionsToKeep(options));
+}
+
+/** The command line of QEMU for the same, with the words quoted for sh(1). Builds what it needs, and starts nothing. */
+export async function command(caller: Caller, options: RunOptions): Promise<string[]> {
+  const { registry, bootable, name } = await prepare(caller, options);
+  return commandFor(caller, registry, bootable, name, options);
+}
+
+async function prepare(
+  caller: Caller,
+  options: RunOptions,
+): Promise<{ registry: Registry; bootable: Bootable; name: string }> {
+  const { service, kernel } = options;
+  if (service === undefined) {
+    if (kernel === undefined) throw nothingToRun();
+    const bootable = await bootableOfFiles(caller, { ...options, kernel });
+    const name = options.name ?? bootable.runnable.name;
+    return { registry: await prepared(caller, bootable.runnable, name, options), bootable, name };
+  }
+  const name = options.name ?? service;
   const session = await openSession(caller, options);
   try {
     const { project } = session;
-    const arch = await chooseArch(project, options.arch);
-    const target = await resolveTarget(project, await project.service(options.service), arch);
-    const registry = await prepared(caller, session, target, options);
+    const target = await resolveTarget(
+      project,
+      await project.service(service),
+      await chooseArch(project, options.arch),
+    );
+    const registry = await prepared(caller, target, name, options);
     const [built] = await buildTargets(session, [target], { ...options, toBoot: true });
-    return await boot(caller, session, registry, built!, nameOf(options), options);
+    return { registry, bootable: await bootableOf(caller, session, built!, options), name };
   } finally {
     session.close();
   }
 }
 
+/** Where the VM is to be noted. Throws what would keep it from starting, before anything is built for it. */
+async function prepared(caller: Caller, runnable: Runnable, name: string, options: RunOptions): Promise<Registry> {
+  const registry = await registryFor(caller);
+  await assertReadable(runnable, options);
+  await assertStartable(registry, name, forwardsOf(runnable, options));
+  // QEMU is asked for before the build: who lacks it should not wait for a build to hear so.
+  await requirePrograms([EMULATORS[runnable.arch]], caller.emit, caller.signal);
+  return registry;
+}
+
+/** What is needed to start the same again. */
+function optionsToKeep({ input: _, detach: __, fresh: ___, ...rest }: RunOptions): Json {
+  return JSON.parse(JSON.stringify(rest)) as Json;
+}
+
 /** Builds and runs a service, and starts its VM anew after each change of what it is made of, until the signal is aborted. */
-export async function watchRun(caller: Caller, options: RunOptions): Promise<void> {
+export async function watchRun(caller: Caller, options: RunOptions & { readonly service: string }): Promise<void> {
   const { service, arch, frozen, offline } = options;
   const notices = new Set<string>();
   const emit: Caller['emit'] = (event) => {
@@ -63,12 +117,19 @@ export async function watchRun(caller: Caller, options: RunOptions): Promise<voi
 }
 
 /** Starts a VM and gives what ends it. What goes wrong with the VM is told: the next change may mend it. */
-function started(caller: Caller, session: Session, built: Built, options: RunOptions): () => Promise<void> {
+function started(
+  caller: Caller,
+  session: Session,
+  built: Built,
+  options: RunOptions & { readonly service: string },
+): () => Promise<void> {
   const stop = new AbortController();
   const signal = AbortSignal.any([caller.signal, stop.signal]);
   const work = async () => {
-    const registry = await prepared(caller, session, built.target, options);
-    await boot({ ...caller, signal }, session, registry, built, nameOf(options), options);
+    const name = options.name ?? options.service;
+    const registry = await prepared(caller, built.target, name, options);
+    const bootable = await bootableOf(caller, session, built, options);
+    await boot({ ...caller, signal }, registry, bootable, name, options, optionsToKeep(options));
   };
   const over = work().catch((error: unknown) => {
     const problems = problemsOf(error);
@@ -79,20 +140,6 @@ function started(caller: Caller, session: Session, built: Built, options: RunOpt
     stop.abort();
     await over;
   };
-}
-
-/** Where the VM is to be noted. Throws what would keep it from starting, before anything is built for it. */
-async function prepared(caller: Caller, { project }: Session, target: Target, options: RunOptions): Promise<Registry> {
-  const registry = new Registry(project.state);
-  await assertReadable(target, options);
-  await assertStartable(registry, nameOf(options), forwardsOf(target, options));
-  // QEMU is asked for before the build: who lacks it should not wait for a build to hear so.
-  await requirePrograms([EMULATORS[target.arch]], caller.emit, caller.signal);
-  return registry;
-}
-
-function nameOf({ name, service }: RunOptions): string {
-  return name ?? service;
 }
 
 /** What a VM was started with: if it is the same, there is nothing to start anew for. */

@@ -21,10 +21,14 @@ import { diskFull, noAccess } from '../model/problems.ts';
  * Writes a file whole or not at all: to a temporary file, then renamed. Makes its directory where there is none. `durable`
  * files survive even a power cut whole; others may then be torn, and must be such that their reader notices it.
  */
-export function writeAtomically(file: string, content: string | Uint8Array, { durable = false } = {}): void {
+export function writeAtomically(
+  file: string,
+  content: string | Uint8Array,
+  { durable = false, mode = 0o666 }: { durable?: boolean; mode?: number } = {},
+): void {
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    const handle = withDirectory(file, () => openSync(temporary, 'wx'));
+    const handle = withDirectory(file, () => openSync(temporary, 'wx', mode));
     try {
       writeFileSync(handle, content);
       if (durable) fsyncSync(handle);
@@ -112,11 +116,19 @@ export async function whole(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-/** What tells that a file is still the one that it was, without reading it. */
-export function signature(file: string): string | undefined {
+/** Whether there is a regular file. */
+export function isFile(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/**
+ * What tells that a file is still the one that it was, without reading it. With `names`, also that its names are the same:
+ * the time of the last change of the inode goes in too, which a hard link to it changes.
+ */
+export function signature(file: string, { names = true } = {}): string | undefined {
   try {
     const { size, mtimeNs, ctimeNs, ino } = statSync(file, { bigint: true });
-    return `${size}:${mtimeNs}:${ctimeNs}:${ino}`;
+    return `${size}:${mtimeNs}:${names ? ctimeNs : ''}:${ino}`;
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

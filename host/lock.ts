@@ -27,6 +27,16 @@ export async function withLock<T>(file: string, work: () => T | Promise<T>, sign
   }
 }
 
+/** Takes a lock and gives what frees it, or the pid of the living process that has it. */
+export function tryLock(file: string): (() => void) | number {
+  for (let tries = 0; !take(file); tries++) {
+    breakIfDead(file);
+    const owner = ownerOf(file);
+    if (owner !== undefined && tries > 0) return owner;
+  }
+  return () => rmSync(file, { force: true });
+}
+
 /** How long one waits before looking again: ever longer, since what takes long may take very long. */
 const FIRST_POLL_MS = 5;
 const LAST_POLL_MS = 80;

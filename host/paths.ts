@@ -29,6 +29,11 @@ export function cacheRoot(): string {
   return path.resolve(process.env.SMOL_CACHE || path.join(base, 'smol'));
 }
 
+/** Where what is not of any project is kept: smol/ in the XDG state directory. */
+export function stateRoot(): string {
+  return path.resolve(process.env.XDG_STATE_HOME || path.join(os.homedir(), '.local', 'state'), 'smol');
+}
+
 /** The folder at or above `from` that has a file of that name. */
 export function findUpwards(name: string, from: string): string | undefined {
   for (let folder = path.resolve(from); ; folder = path.dirname(folder)) {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { accessSync, constants, openSync, statSync } from 'node:fs';
+import { accessSync, constants, openSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { programFailed } from '../model/problems.ts';
 
@@ -81,6 +81,22 @@ export function startDetached(
   child.unref();
   return { pid: child.pid ?? -1, ended };
 }
+
+/** What a process has used: processor time in milliseconds, and bytes of memory; where proc(5) tells. */
+export function usageOf(pid: number): { cpuMs: number; rss: number } | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const ticks = Number(fields[11]) + Number(fields[12]);
+    return { cpuMs: (ticks * 1000) / TICKS_PER_SECOND, rss: Number(fields[21]) * PAGE };
+  } catch {
+    return undefined;
+  }
+}
+
+/** What Linux tells user land on every architecture that QEMU's hosts have. */
+const TICKS_PER_SECOND = 100;
+const PAGE = 4096;
 
 /** The file of a program on the PATH, or undefined. */
 export function which(program: string): string | undefined {

@@ -92,6 +92,8 @@ const EXAMPLES: Readonly<Record<string, string>> = {
     '[address:]host:guest[/udp], such as "8080:80"',
   '^[A-Za-z_][A-Za-z0-9_]{0,33}$': 'a name of at most 34 letters, digits and _',
   '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,32}$': 'a name of at most 33 letters, digits, _, . and -',
+  '^(([0-9]{1,3}\\.){3}[0-9]{1,3}:)?[0-9]{1,5}$': '[address:]port, such as "5555"',
+  '^[A-Za-z0-9_.-]{1,15}$': 'the name of a network interface',
   '^(https?|file):': 'a prefix that begins with http:, https: or file:',
   '^(https?:|file:|apt:)': 'a URL, file:<path> or apt:<package>:<arch>',
   '^[0-9a-f]{64}$': 'a SHA-256: 64 hex digits',

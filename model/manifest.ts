@@ -373,6 +373,42 @@ export interface Run {
     [k: string]: string;
   };
   /**
+   * What the kernel takes as its root, such as NAME=webroot or dk0. By default the image's partition, by its name.
+   */
+  root?: string;
+  /**
+   * More disks: raw or qcow2 images, relative to the service's folder. The guest writes to them.
+   */
+  drives?: string[];
+  /**
+   * So many virtio consoles more, each a socket of the host: /dev/ttyVI01 and on in NetBSD.
+   */
+  consoles?: number;
+  /**
+   * A TCP port of the host, [address:]port, at which a serial line of the guest answers to telnet.
+   */
+  serial?: string;
+  /**
+   * user: QEMU's own network, behind the host's; none: no network at all.
+   */
+  network?: "user" | "none";
+  /**
+   * A bridge of the host for a second network interface; QEMU's bridge helper must allow it.
+   */
+  bridge?: string;
+  /**
+   * Do not lock the image, so that other VMs may have it open too.
+   */
+  shareRw?: boolean;
+  /**
+   * Load the image into memory as an initial RAM disk, in place of a disk.
+   */
+  imageAsInitrd?: boolean;
+  /**
+   * More arguments for QEMU, as they are.
+   */
+  extra?: string[];
+  /**
    * Words to add to the kernel's command line.
    */
   append?: string;

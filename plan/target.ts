@@ -1,9 +1,8 @@
-import { statSync } from 'node:fs';
 import path from 'node:path';
 import type { FileSystemName } from '../formats/disk.ts';
 import { NAME_LIMIT } from '../formats/gpt.ts';
 import { isDirectory } from '../host/digests.ts';
-import { walk } from '../host/files.ts';
+import { isFile, walk } from '../host/files.ts';
 import type { Path } from '../manifest/document.ts';
 import type { FoundService, Project } from '../manifest/project.ts';
 import { ARCHS, type Arch, archNamed } from '../model/arch.ts';
@@ -302,10 +301,6 @@ export function filled(source: string, { release, arch }: Target, more: Readonly
 /** Whether a source is more than a file beside service.yaml. */
 export function isUrl(source: string): boolean {
   return /^(https?|file|apt):/.test(source);
-}
-
-function isFile(file: string): boolean {
-  return statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
 /** The guest's init runs /etc/rc, whoever brings it: the service's overlays, its hand-made root or its manifest. */

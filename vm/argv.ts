@@ -1,4 +1,4 @@
-import { EMULATORS, type Machine } from './machine.ts';
+import { EMULATORS, type Line, type Machine } from './machine.ts';
 
 /** The command line of QEMU for a machine. A pure function: qemu-system(1) and docs/system/i386/microvm.rst are its sources. */
 export function argvOf(machine: Machine): string[] {
@@ -18,11 +18,9 @@ export function argvOf(machine: Machine): string[] {
     ...['-global', 'virtio-mmio.force-legacy=false'],
     ...consoleOf(machine),
     ...['-qmp', `unix:${escaped(machine.qmpSocket)},server=on,wait=off`],
-    ...machine.disks.flatMap((disk, n) => [
-      '-drive',
-      `if=none,id=disk${n},file=${escaped(disk.file)},format=${disk.format}`,
-      '-device',
-      `virtio-blk-device,drive=disk${n},serial=${escaped(disk.serial)}`,
+    ...machine.disks.flatMap(({ file, format, serial, shared }, n) => [
+      ...['-drive', `if=none,id=disk${n},file=${escaped(file)},format=${format}`],
+      ...['-device', `virtio-blk-device,drive=disk${n},serial=${escaped(serial)}${shared ? ',share-rw=on' : ''}`],
     ]),
     ...networkOf(machine),
     ...(machine.share === undefined
@@ -33,24 +31,53 @@ export function argvOf(machine: Machine): string[] {
         ]),
     ...machine.firmware.flatMap(({ name, file }) => ['-fw_cfg', `name=${escaped(name)},file=${escaped(file)}`]),
     ...(machine.arch === 'evbarm-aarch64' ? ['-device', 'virtio-rng-device'] : []),
+    ...machine.extra,
   ];
 }
 
 /** QEMU waits for whoever reads the console, so that not even its first byte is missed; the log gets it all too. */
-function consoleOf({ console, consoleSocket, consoleLog }: Machine): string[] {
+function consoleOf({ console, consoleSocket, consoleLog, lines }: Machine): string[] {
   const channel = `socket,id=console,path=${escaped(consoleSocket)},server=on,wait=on,logfile=${escaped(consoleLog)}`;
-  const device =
-    console === 'viocon'
-      ? ['-device', 'virtio-serial-device', '-device', 'virtconsole,chardev=console']
-      : ['-serial', 'chardev:console'];
-  return ['-chardev', channel, ...device];
+  const isVirtio = console === 'viocon';
+  // A guest whose console is virtio's has its serial line free for whoever calls by telnet.
+  const serial = isVirtio ? lines.findIndex(({ kind }) => kind === 'telnet') : -1;
+  const virtio = lines.map((_, n) => n).filter((n) => n !== serial);
+  return [
+    ...['-chardev', channel],
+    ...lines.flatMap((line, n) => ['-chardev', backendOf(line, `line${n}`)]),
+    ...(isVirtio ? [] : ['-serial', 'chardev:console']),
+    ...(serial < 0 ? [] : ['-serial', `chardev:line${serial}`]),
+    ...(isVirtio || virtio.length > 0 ? ['-device', 'virtio-serial-device'] : []),
+    ...(isVirtio ? ['-device', 'virtconsole,chardev=console'] : []),
+    ...virtio.flatMap((n) => ['-device', `virtconsole,chardev=line${n}`]),
+  ];
 }
 
-function networkOf({ forwards }: Machine): string[] {
+function backendOf(line: Line, id: string): string {
+  switch (line.kind) {
+    case 'socket':
+      return `socket,id=${id},path=${escaped(line.path)},server=on,wait=off`;
+    case 'telnet':
+      return `socket,id=${id},host=${line.address},port=${line.port},server=on,wait=off,telnet=on`;
+    case 'pty':
+      return `pty,id=${id}`;
+    default:
+      return line satisfies never;
+  }
+}
+
+function networkOf({ network, forwards, bridge }: Machine): string[] {
   const rules = forwards.map(
     ({ protocol, address, host, guest }) => `,hostfwd=${protocol}:${address}:${host}-:${guest}`,
   );
-  return ['-netdev', `user,id=net0,ipv6=off${rules.join('')}`, '-device', 'virtio-net-device,netdev=net0'];
+  const interfaces = [
+    ...(network === 'none' ? [] : [`user,id=net0,ipv6=off${rules.join('')}`]),
+    ...(bridge === undefined ? [] : [`bridge,id=net1,br=${escaped(bridge)}`]),
+  ];
+  return interfaces.flatMap((backend) => {
+    const id = /id=(\w+)/.exec(backend)![1];
+    return ['-netdev', backend, '-device', `virtio-net-device,netdev=${id}`];
+  });
 }
 
 /** In QEMU's options a comma separates, and two are one that is meant. */

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { link, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -12,7 +12,7 @@ import type { Clocks, Emit } from '../model/event.ts';
 import { argvOf } from './argv.ts';
 import type { Machine } from './machine.ts';
 import { Qmp } from './qmp.ts';
-import { isRunning, type VmRecord } from './registry.ts';
+import { BASE, DISK, isRunning, type VmRecord } from './registry.ts';
 
 /** How much of the end of a console is kept for messages. */
 const TAIL = 64 * 1024;
@@ -134,12 +134,20 @@ export function makeRuntimeFolder(): string {
   );
 }
 
-/** A disk of the VM's own over an image that it must not write to. */
-export async function makeOverlay(image: string, size: number, folder: string): Promise<string> {
-  const file = path.join(folder, 'disk.qcow2');
+/**
+ * A new disk of the VM's own over an image that it must not write to. The image gets a second name in the VM's folder: a
+ * build that makes a new one leaves what a VM runs from as it is.
+ */
+export async function makeOverlay(image: string, folder: string): Promise<string> {
+  const [file, base] = [path.join(folder, DISK), path.join(folder, BASE)];
   try {
     makeDirectory(folder);
-    await writeFile(file, qcow2Overlay(image, size));
+    rmSync(base, { force: true });
+    const isLinked = await link(image, base).then(
+      () => true,
+      () => false, // another file system
+    );
+    await writeFile(file, qcow2Overlay(isLinked ? base : image, statSync(image).size));
   } catch (error) {
     throw asProblem(error, folder);
   }

@@ -15,7 +15,11 @@ export interface Machine {
   readonly initrd?: string | undefined;
   readonly append: string;
   readonly disks: readonly Disk[];
+  readonly network: 'user' | 'none';
+  /** Of a user network. */
   readonly forwards: readonly Forward[];
+  /** A bridge of the host for one more network interface. */
+  readonly bridge?: string | undefined;
   /** A directory of the host, by 9p. */
   readonly share?: string | undefined;
   /** What the guest finds in QEMU's firmware configuration, by name, each from a file. */
@@ -25,7 +29,17 @@ export interface Machine {
   readonly consoleSocket: string;
   readonly qmpSocket: string;
   readonly consoleLog: string;
+  /** More lines to the guest, in order. */
+  readonly lines: readonly Line[];
+  /** Arguments that are passed on as they are. */
+  readonly extra: readonly string[];
 }
+
+/** A line to the guest besides its console: a socket of the host, a TCP port that speaks telnet, a new pseudo-terminal. */
+export type Line =
+  | { readonly kind: 'socket'; readonly path: string }
+  | { readonly kind: 'telnet'; readonly address: string; readonly port: number }
+  | { readonly kind: 'pty' };
 
 export type Accelerator = 'kvm' | 'nvmm' | 'hvf' | 'tcg';
 
@@ -33,6 +47,8 @@ export interface Disk {
   readonly file: string;
   readonly format: 'raw' | 'qcow2';
   readonly serial: string;
+  /** Whether others may write to it too, and so nobody locks it. */
+  readonly shared?: boolean | undefined;
 }
 
 export interface Forward {

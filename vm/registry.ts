@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { isMissing, readIfThere, writeAtomically } from '../host/files.ts';
-import { isAlive } from '../host/lock.ts';
+import { isAlive, tryLock, withLock } from '../host/lock.ts';
+import type { Json } from '../model/json.ts';
 import type { Forward } from './machine.ts';
 
 /** What is known of a VM that was started. */
@@ -16,10 +17,23 @@ export interface VmRecord {
   readonly forwards: readonly Forward[];
   readonly urls: readonly string[];
   readonly accelerator: string;
+  /** MiB. */
+  readonly memory: number;
   /** Whether the guest has a power button that QEMU can press. */
   readonly powerButton: boolean;
+  /** Whether it stays, with its disk, when it stops. */
+  readonly kept: boolean;
+  /** What its disk was made over, to be compared; undefined if it has none of its own. */
+  readonly image: string | undefined;
+  /** Whether its service has answered. */
+  readonly ready: boolean;
+  /** The page that its service answers with, if it is asked for one. */
+  readonly page: string | undefined;
+  /** How to start it again. */
+  readonly options: Json;
   /** The folder of the sockets. */
   readonly runtime: string;
+  readonly consoleSocket: string;
   readonly qmpSocket: string;
   readonly consoleLog: string;
 }
@@ -37,39 +51,62 @@ export class Registry {
     return path.join(this.#folder, name);
   }
 
-  /** Those whose QEMU lives, by name. What is left of others is removed. */
-  running(): VmRecord[] {
+  /** All of them, by name: those that run, and those that are kept. What is left of others is removed. */
+  all(): VmRecord[] {
     const found: VmRecord[] = [];
     for (const name of this.#names()) {
-      const record = this.#read(name);
+      const record = this.get(name);
       if (record === undefined) continue;
-      if (isRunning(record)) found.push(record);
-      else this.remove(record);
+      if (record.kept || isRunning(record)) found.push(record);
+      else this.stopped(record);
     }
     return found;
   }
 
-  write(record: VmRecord): void {
-    writeAtomically(this.#file(record.name), `${JSON.stringify(record, undefined, 2)}\n`);
+  /** Those whose QEMU lives. */
+  running(): VmRecord[] {
+    return this.all().filter(isRunning);
   }
 
-  /** Removes a VM's disk and sockets; its console's log stays until the next start. */
-  remove({ name, runtime }: Pick<VmRecord, 'name' | 'runtime'>): void {
-    rmSync(this.#file(name), { force: true });
-    rmSync(path.join(this.folder(name), 'disk.qcow2'), { force: true });
-    rmSync(runtime, { recursive: true, force: true });
-  }
-
-  #file(name: string): string {
-    return path.join(this.folder(name), 'vm.json');
-  }
-
-  #read(name: string): VmRecord | undefined {
+  get(name: string): VmRecord | undefined {
     try {
       return JSON.parse(readIfThere(this.#file(name)) ?? 'null') ?? undefined;
     } catch {
       return undefined;
     }
+  }
+
+  write(record: VmRecord): void {
+    // Its options hold what one VM alone is told.
+    writeAtomically(this.#file(record.name), `${JSON.stringify(record, undefined, 2)}\n`, { mode: 0o600 });
+  }
+
+  /** Does what changes a VM while nobody else does. */
+  exclusively<T>(name: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return withLock(path.join(this.#folder, `.${name}.lock`), work, signal);
+  }
+
+  /** Takes a place at the console, of which there is one: gives what frees it, or the pid of who has it. */
+  takeConsole(name: string): (() => void) | number {
+    return tryLock(path.join(this.#folder, `.${name}.console`));
+  }
+
+  /** Cleans up after a VM that ended: one that is kept has its disk still; of others only the console's log stays. */
+  stopped({ name, runtime, kept }: Pick<VmRecord, 'name' | 'runtime' | 'kept'>): void {
+    rmSync(runtime, { recursive: true, force: true });
+    if (kept) return;
+    rmSync(this.#file(name), { force: true });
+    for (const each of [DISK, BASE]) rmSync(path.join(this.folder(name), each), { force: true });
+  }
+
+  /** Removes a VM that does not run, and all that it has. */
+  remove({ name, runtime }: Pick<VmRecord, 'name' | 'runtime'>): void {
+    rmSync(runtime, { recursive: true, force: true });
+    rmSync(this.folder(name), { recursive: true, force: true });
+  }
+
+  #file(name: string): string {
+    return path.join(this.folder(name), 'vm.json');
   }
 
   #names(): string[] {
@@ -81,6 +118,10 @@ export class Registry {
     }
   }
 }
+
+/** A VM's own disk, and the name that it has for the image below that. */
+export const DISK = 'disk.qcow2';
+export const BASE = 'base.img';
 
 /** Whether the process of a VM lives, and is still the same. */
 export function isRunning({ pid, born }: Pick<VmRecord, 'pid' | 'born'>): boolean {

@@ -1,6 +1,6 @@
-import { Problem } from '../problem.ts';
+import { type Place, Problem } from '../problem.ts';
 import { count } from '../words.ts';
-import { didYouMean } from './names.ts';
+import { didYouMean, oneOf } from './names.ts';
 
 /** What can go wrong with a VM. */
 
@@ -62,12 +62,12 @@ export const vmRunning = (vm: string, pid: number) =>
     fix: `stop it with \`smol stop ${vm}\`, or start another with --name`,
   });
 
-export const noSuchVm = (vm: string, running: readonly string[]) =>
+export const noSuchVm = (vm: string, known: readonly string[]) =>
   new Problem({
     code: 'no-such-vm',
     kind: 'usage',
-    message: `no VM "${vm}" is running${didYouMean(vm, running)}`,
-    fix: running.length === 0 ? 'nothing is running here: see `smol ps`' : `running: ${running.join(', ')}`,
+    message: `there is no VM "${vm}"${didYouMean(vm, known)}`,
+    fix: known.length === 0 ? '`smol run` starts one' : `there is ${known.join(', ')}`,
   });
 
 export const unreadableFile = (name: string, file: string) =>
@@ -76,4 +76,85 @@ export const unreadableFile = (name: string, file: string) =>
     kind: 'usage',
     message: `the guest is to have ${file} as ${name}, and it cannot be read`,
     fix: `give another one with --file ${name}=<path>, or make it`,
+  });
+
+export const unknownKernelKind = (kernel: string) =>
+  new Problem({
+    code: 'unknown-kernel-kind',
+    kind: 'usage',
+    message: `${kernel} is no kernel of NetBSD or Linux that QEMU can load`,
+    fix: 'give an ELF kernel with PVH support, a bzImage, or an Image of arm64; one in a .gz must be unpacked first',
+  });
+
+export const nothingToRun = () =>
+  new Problem({
+    code: 'usage',
+    kind: 'usage',
+    message: 'what is to be run?',
+    fix: 'name a service, or give --kernel, and --image if it needs one; or a file of settings with --conf',
+  });
+
+export const olderDisk = (vm: string) =>
+  new Problem({
+    code: 'older-disk',
+    kind: 'usage',
+    message: `the VM ${vm} has a disk of its own over an image that was built anew since`,
+    fix: `--resume goes on with that disk and the old image; --fresh begins anew with the new one, and what ${vm} wrote is lost`,
+  });
+
+export const vmNotRunning = (vm: string) =>
+  new Problem({
+    code: 'vm-not-running',
+    kind: 'usage',
+    message: `${vm} is not running`,
+    fix: `\`smol restart ${vm}\` starts it`,
+  });
+
+export const vmNotStopped = (vm: string) =>
+  new Problem({
+    code: 'vm-running',
+    kind: 'usage',
+    message: `${vm} is running`,
+    fix: `stop it first with \`smol stop ${vm}\`, or give --force`,
+  });
+
+export const consoleTaken = (vm: string, pid: number) =>
+  new Problem({
+    code: 'console-taken',
+    kind: 'usage',
+    message: `somebody is at the console of ${vm} already (pid ${pid})`,
+    fix: `\`smol logs -f ${vm}\` shows it too`,
+  });
+
+export const waitedTooLong = (what: string, seconds: number, tail: string) =>
+  new Problem({
+    code: 'waited-too-long',
+    kind: 'step',
+    message: `${what} did not happen within ${count(seconds, 'second')}`,
+    detail: tail === '' ? undefined : tail,
+  });
+
+export const confCommand = (place: Place) =>
+  new Problem({
+    code: 'conf-command',
+    kind: 'manifest',
+    message: 'this is a command; the file is read, and nothing in it is run',
+    place,
+    fix: 'write what it would give, as key=value',
+  });
+
+export const unknownConfKey = (place: Place, key: string, known: readonly string[]) =>
+  new Problem({
+    code: 'unknown-key',
+    kind: 'manifest',
+    message: `unknown key "${key}"${didYouMean(key, known)}`,
+    place,
+    fix: oneOf(known),
+  });
+
+export const badConfValue = (file: string, key: string, value: string, expected: string) =>
+  new Problem({
+    code: 'invalid-value',
+    kind: 'manifest',
+    message: `${key} of ${file} must be ${expected}, not "${value}"`,
   });

@@ -57,8 +57,9 @@ export class Registry {
     for (const name of this.#names()) {
       const record = this.get(name);
       if (record === undefined) continue;
-      if (record.kept || isRunning(record)) found.push(record);
-      else this.stopped(record);
+      const isOver = !isRunning(record);
+      if (isOver) this.stopped(record);
+      if (record.kept || !isOver) found.push(record);
     }
     return found;
   }

@@ -78,12 +78,13 @@ test.serial('hello on aarch64, detached: ps, a busy port, a second VM, stop', as
 
   const wrong = await box.smol(['stop', 'helo']);
   t.is(wrong.code, 2);
-  t.is(box.told(wrong), 'error[no-such-vm]: no VM "helo" is running (did you mean "hello"?)\n  fix: running: hello');
+  t.is(box.told(wrong), 'error[no-such-vm]: there is no VM "helo" (did you mean "hello"?)\n  fix: there is hello');
   t.is((await box.smol(['stop', 'hello'])).code, 0);
   t.false(isAlive(vm!.pid));
   t.is(sha256(readFileSync(image)), digest);
-  t.false(existsSync(path.join(path.dirname(vm!.consoleLog), 'disk.qcow2')));
   t.is((await box.smol(['stop', 'hello'])).code, 2);
+  t.is((await box.smol(['rm', 'hello'])).code, 0);
+  t.false(existsSync(path.dirname(vm!.consoleLog)));
 });
 
 test.serial('a port that someone else has is told before anything is built', async (t) => {

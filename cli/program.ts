@@ -9,6 +9,7 @@ import { addKeeping } from './keeping.ts';
 import { addLooking } from './looking.ts';
 import { addMachines } from './machines.ts';
 import { addRunning } from './running.ts';
+import { addTesting } from './testing.ts';
 
 const EXAMPLES = `
 Examples:
@@ -37,6 +38,7 @@ export function program(context: Context): Command {
   addBuilding(root, context);
   addRunning(root, context);
   addMachines(root, context);
+  addTesting(root, context);
   addLooking(root, context);
   addKeeping(root, context);
   addCompleting(root, context);

@@ -34,6 +34,8 @@ export interface BootOptions extends RunWishes {
   readonly accel?: Accelerator | undefined;
   /** Seconds. */
   readonly timeout?: number | undefined;
+  /** What to do once the service answers, in place of staying until the VM ends. */
+  readonly during?: ((vm: RunningVm, forwards: readonly Forward[], signal: AbortSignal) => Promise<void>) | undefined;
   /** What is typed on the guest's console. */
   readonly input?: NodeJS.ReadableStream | undefined;
 }
@@ -128,7 +130,8 @@ export async function boot(
     registry.write(record);
     emit({ type: 'vm-ready', vm: name, urls: [...record.urls], clocks: vm.clocks });
     leave = options.detach ?? false;
-    if (!leave) await untilOver(vm, options.input, signal);
+    if (options.during) await options.during(vm, machine.forwards, signal);
+    else if (!leave) await untilOver(vm, options.input, signal);
     return record;
   } finally {
     vm.detach();

@@ -2,7 +2,7 @@ import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { statusOf } from '../host/http.ts';
+import { pageAt } from '../host/http.ts';
 import { usageOf } from '../host/process.ts';
 import * as problems from '../model/problems.ts';
 import { stopVm } from '../vm/launch.ts';
@@ -35,8 +35,8 @@ async function stateOf(record: VmRecord): Promise<VmState> {
   const up = Math.max(1, Date.now() - record.started);
   const cpu = cpuMs === undefined ? undefined : Math.round((100 * cpuMs) / up);
   if (!record.ready) return { ...record, state: 'starting', cpu, rss };
-  const status = record.page === undefined ? 200 : await statusOf(record.page, ANSWER_MS);
-  return { ...record, state: status !== undefined && status < 400 ? 'running' : 'silent', cpu, rss };
+  const isSilent = record.page !== undefined && (await pageAt(record.page, ANSWER_MS)) === undefined;
+  return { ...record, state: isSilent ? 'silent' : 'running', cpu, rss };
 }
 
 /** Stops VMs by name, or all of them. Throws `no-such-vm`. */

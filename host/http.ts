@@ -135,17 +135,17 @@ async function proxyAgents(): Promise<object> {
   return { agent: { http: agent, https: agent } };
 }
 
-/** The status that a URL answers with, asked once and within so many milliseconds; undefined if there is no answer. */
-export async function statusOf(url: string, ms: number): Promise<number | undefined> {
+/** What a URL answers within so many milliseconds, whatever its status; undefined if it does not answer. */
+export async function pageAt(url: string, ms: number): Promise<{ status: number; body: string } | undefined> {
   const { got } = await import('got');
   try {
-    const response = await got(url, {
+    const { statusCode, body } = await got(url, {
       retry: { limit: 0 },
       throwHttpErrors: false,
       followRedirect: false,
       timeout: { request: ms },
     });
-    return response.statusCode;
+    return { status: statusCode, body };
   } catch {
     return undefined;
   }

@@ -39,6 +39,13 @@ export type Event =
   | { type: 'installing'; packages: string[] }
   | { type: 'notice'; text: string }
   | { type: 'problem'; problem: Problem }
+  | {
+      type: 'tested';
+      target: string;
+      ok: boolean;
+      cached: boolean;
+      checks: { name: string; ms: number; failure: string | undefined }[];
+    }
   | { type: 'vm-starting'; vm: string; command: string[]; accelerator: string }
   | { type: 'vm-console'; vm: string; bytes: Uint8Array }
   | { type: 'vm-ready'; vm: string; urls: string[]; clocks: Clocks }

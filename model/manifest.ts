@@ -294,6 +294,7 @@ export interface Service {
   packages?: Packages;
   postinst?: Postinst;
   run?: Run;
+  test?: Test;
   /**
    * What is different for one architecture. Lists and values replace those above; links, files and run are merged key by key.
    */
@@ -421,6 +422,14 @@ export interface Run {
      */
     http?: string;
     /**
+     * The status that it must answer with instead.
+     */
+    status?: number;
+    /**
+     * A regular expression that what it answers must match.
+     */
+    body?: string;
+    /**
      * A regular expression that the console must match.
      */
     console?: string;
@@ -433,6 +442,61 @@ export interface Run {
      */
     timeout?: number;
   };
+}
+/**
+ * What smol test asks of it, once it is up.
+ */
+export interface Test {
+  /**
+   * How long it may take from QEMU's start, in milliseconds.
+   */
+  budget?: {
+    /**
+     * Until the first program runs.
+     */
+    userland?: number;
+    /**
+     * Until the service answers.
+     */
+    ready?: number;
+  };
+  /**
+   * One after the other; each has one of http, tcp, console and command.
+   */
+  checks?: {
+    /**
+     * For people.
+     */
+    name?: string;
+    /**
+     * A path to ask the service for.
+     */
+    http?: string;
+    /**
+     * The status that it must answer with. By default 200.
+     */
+    status?: number;
+    /**
+     * A port of the guest that says something by itself.
+     */
+    tcp?: number;
+    /**
+     * A line to type on the console.
+     */
+    console?: string;
+    /**
+     * A command line for sh(1) on the host, beside service.yaml, that must exit with 0. $URL is the service's address, $PORT its port.
+     */
+    command?: string;
+    /**
+     * A regular expression that what came must match.
+     */
+    expect?: string;
+    /**
+     * Seconds that it may take. By default 10.
+     */
+    timeout?: number;
+  }[];
 }
 export interface Override {
   release?: string;

@@ -54,11 +54,14 @@ export interface Target {
   readonly links: Readonly<Record<string, string>>;
   readonly files: NonNullable<Service['files']>;
   readonly run: NonNullable<Service['run']>;
+  readonly test: NonNullable<Service['test']>;
   /** Seconds since 1970. */
   readonly sourceDate: number | undefined;
   /** Where the image goes. */
   readonly image: string;
 }
+
+const CHECK_KINDS = ['http', 'tcp', 'console', 'command'] as const;
 
 const DEFAULT_SIZE = '512M';
 /** What mkimg.sh leaves of an image that it minimizes: its contents and a tenth more. */
@@ -171,6 +174,11 @@ async function decide(
   if (rootdir?.mtree !== undefined && !isFile(rootdir.mtree)) {
     wrong.push(problems.missingBeside((await place('rootdir', 'mtree'))!, rootdir.mtree));
   }
+  for (const [n, check] of (service.test?.checks ?? []).entries()) {
+    const kinds = CHECK_KINDS.filter((kind) => check[kind] !== undefined);
+    if (kinds.length !== 1)
+      wrong.push(problems.oneKindOfCheck(await manifest.place(['test', 'checks', n]), CHECK_KINDS));
+  }
   for (const [at, { content, source }] of Object.entries(service.files ?? {})) {
     const key = async (name: string) => (await place('files', at, name)) ?? manifest.place([], 'key');
     if (content !== undefined && source !== undefined) {
@@ -229,6 +237,7 @@ async function decide(
     links: service.links ?? {},
     files: service.files ?? {},
     run: service.run ?? {},
+    test: service.test ?? {},
     sourceDate: await sourceDateOf(project),
     image: path.join(project.images, `${target}.img`),
   };

@@ -42,6 +42,16 @@ export function sentence(event: Event, style: Style, cwd: string): string | unde
       return `${style.yellow('note:')} ${event.text}`;
     case 'problem':
       return renderProblem(event.problem, style, cwd);
+    case 'tested': {
+      if (event.cached)
+        return `${style.green('=')} ${event.target} ${style.dim('has passed as it is: not booted again')}`;
+      const lines = event.checks.map(({ name, ms, failure }) =>
+        failure === undefined
+          ? `  ${style.green('✓')} ${name} ${style.dim(duration(ms))}`
+          : `  ${style.red('✗')} ${name}: ${failure.replaceAll('\n', '\n      ')}`,
+      );
+      return [`${event.ok ? style.green('✓') : style.red('✗')} ${style.bold(event.target)}`, ...lines].join('\n');
+    }
     case 'vm-starting':
       return style.dim(`starting ${event.vm} in QEMU (${event.accelerator}); ^C stops it`);
     case 'vm-ready':

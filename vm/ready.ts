@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { statusOf } from '../host/http.ts';
+import { pageAt } from '../host/http.ts';
 import type { Forward } from './machine.ts';
 
 /** QEMU's user network accepts at once, whether or not the guest listens: so the first tries are short, later ones longer. */
@@ -9,13 +9,17 @@ const LONGEST_TRY_MS = 3000;
 /** Between tries. Readiness is noticed at most this much late. */
 const PAUSE_MS = 25;
 
-/** Waits until a page answers with a status below 400, or the signal is aborted. */
-export async function untilHttp(url: string, signal: AbortSignal): Promise<void> {
+/** Waits until a page answers as it should, or the signal is aborted. */
+export async function untilHttp(
+  url: string,
+  isRight: (answer: { readonly status: number; readonly body: string }) => boolean,
+  signal: AbortSignal,
+): Promise<void> {
   let limit = TRY_MS;
   await until(async () => {
-    const status = await statusOf(url, limit);
+    const answer = await pageAt(url, limit);
     limit = Math.min(limit * 1.3, LONGEST_TRY_MS);
-    return status !== undefined && status < 400;
+    return answer !== undefined && isRight(answer);
   }, signal);
 }
 

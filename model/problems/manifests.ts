@@ -189,6 +189,15 @@ export const conflictingKeys = (place: Place, one: string, other: string) =>
     fix: `remove one of the two`,
   });
 
+export const oneKindOfCheck = (place: Place, kinds: readonly string[]) =>
+  new Problem({
+    code: 'no-check',
+    kind: 'manifest',
+    message: `a check has one of ${either(kinds)}`,
+    place,
+    fix: 'split it, or say what it is to look at',
+  });
+
 export const missingBeside = (place: Place, file: string) =>
   new Problem({ code: 'missing-file', kind: 'manifest', message: `there is no file ${file}`, place });
 

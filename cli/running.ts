@@ -37,6 +37,10 @@ interface RunFlags {
   timeout?: string;
   direct?: boolean;
   watch?: boolean;
+  exec?: string;
+  in?: string;
+  out?: string;
+  outSize?: string;
   print?: boolean;
   json?: boolean;
 }
@@ -125,6 +129,15 @@ export function addRunning(root: Command, context: Context): void {
       checkedBy(/^[0-9]$|^[12][0-9]$|^30$/, 'a number from 0 to 30'),
     )
     .option('--pty', 'one more console at a new pseudo-terminal')
+    .optionsGroup('A job, in place of what the service does:')
+    .option('--exec <script>', "a script for the guest's sh; smol exits with what it exits with")
+    .option('--in <directory>', 'what the script finds in its working directory')
+    .option('--out <directory>', 'where to put what the script leaves in $OUT')
+    .option(
+      '--out-size <size>',
+      'how much that may be; by default 1G',
+      checkedBy(/^[1-9]\d{0,5}[MG]$/, 'a size such as 1G'),
+    )
     .optionsGroup('How it is done:')
     .option(
       '--timeout <seconds>',
@@ -140,6 +153,9 @@ export function addRunning(root: Command, context: Context): void {
       context.tellAs(options);
       if (options.watch && (options.detach || service === undefined)) {
         throw usage('--watch stays with the VM of a service', 'give a service, and leave out --detach');
+      }
+      if (options.exec === undefined && (options.in ?? options.out) !== undefined) {
+        throw usage('--in and --out are for a job', 'give its script with --exec');
       }
       if (options.fresh && options.resume)
         throw usage('--fresh and --resume contradict each other', 'give one of them');
@@ -179,6 +195,11 @@ export function addRunning(root: Command, context: Context): void {
       if (options.print) {
         const { shellLine } = await import('./arguments.ts');
         print(shellLine(await command(caller, wanted)));
+        return;
+      }
+      if (options.exec !== undefined) {
+        const { runJob } = await import('../commands/job.ts');
+        context.exitCode = await runJob(caller, { ...wanted, exec: options.exec });
         return;
       }
       const { openKeyboard } = await import('./keyboard.ts');

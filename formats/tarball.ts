@@ -1,24 +1,32 @@
 import { Readable } from 'node:stream';
 import type { Headers } from 'tar-stream';
 
-/** tar archives of plain files, whole: tar(5). What is in trees is found by tar.ts. */
+/** tar archives that pass through: tar(5). What is in trees is found by tar.ts. */
 
 export interface Member {
   readonly name: string;
   /** Bytes. */
   readonly size: number;
   readonly content: AsyncIterable<Buffer>;
+  /** What it is, if it is no plain file of mode 0644. */
+  readonly type?: 'file' | 'directory' | 'symlink';
+  readonly mode?: number;
+  /** Of a symbolic link. */
+  readonly target?: string;
 }
 
-/** An archive of files, the same for the same members: no owner, no time. */
+/** An archive of members, the same for the same members: no owner, no time. */
 export async function* writeTarball(members: AsyncIterable<Member>): AsyncGenerator<Buffer> {
   const { pack } = await import('tar-stream');
   const tar = pack();
   const work = (async () => {
-    for await (const { name, size, content } of members) {
-      const header: Headers = { name, size, mode: 0o644, uid: 0, gid: 0, mtime: new Date(0), type: 'file' };
+    for await (const { name, size, content, type = 'file', mode = 0o644, target } of members) {
+      const plain: Headers = { name, size, mode, uid: 0, gid: 0, mtime: new Date(0), type };
+      const header = target === undefined ? plain : { ...plain, linkname: target };
       await new Promise<void>((resolve, reject) => {
         const entry = tar.entry(header, (error) => (error ? reject(error) : resolve()));
+        // What has no content is over as soon as it has a header.
+        if (type !== 'file') return;
         Readable.from(content)
           .on('error', (error) => entry.destroy(error))
           .pipe(entry);

@@ -64,22 +64,21 @@ export async function run(program: string, args: readonly string[], options: Run
 }
 
 /**
- * Starts a program that outlives this process, in a process group of its own, writing to a log file. Gives its pid and
- * a promise of its end (exit code, or the name of the signal), which settles only while this process lives.
+ * Starts a program that outlives this process, in a process group of its own, writing to a log file. Gives its pid, a
+ * promise of its end (exit code, or the name of the signal), and what lets this process end before it.
  */
 export function startDetached(
   program: string,
   args: readonly string[],
   options: { cwd: string; log: string },
-): { pid: number; ended: Promise<number | string> } {
+): { pid: number; ended: Promise<number | string>; release: () => void } {
   const log = openSync(options.log, 'a');
   const child = spawn(program, args, { cwd: options.cwd, detached: true, stdio: ['ignore', log, log] });
   const ended = new Promise<number | string>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'));
   });
-  child.unref();
-  return { pid: child.pid ?? -1, ended };
+  return { pid: child.pid ?? -1, ended, release: () => child.unref() };
 }
 
 /** What a process has used: processor time in milliseconds, and bytes of memory; where proc(5) tells. */

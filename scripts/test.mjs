@@ -18,6 +18,7 @@ const PROGRAMS = {
   makefs: 'makefs',
   fls: 'sleuthkit',
   ssh: 'openssh-client',
+  tmux: 'tmux',
 };
 
 const only = process.argv.slice(2);

@@ -28,12 +28,13 @@ export class RunningVm extends EventEmitter<{ console: [Buffer] }> {
   readonly #started: number;
   readonly #userland: RegExp;
   readonly #qemuLog: string;
+  readonly #release: () => void;
   #socket: Socket | undefined;
   #tail = '';
 
   private constructor(
     name: string,
-    process: { pid: number; ended: Promise<number | string> },
+    process: ReturnType<typeof startDetached>,
     command: readonly string[],
     started: number,
     userland: RegExp,
@@ -43,6 +44,7 @@ export class RunningVm extends EventEmitter<{ console: [Buffer] }> {
     this.name = name;
     this.pid = process.pid;
     this.ended = process.ended;
+    this.#release = process.release;
     this.command = command;
     this.#started = started;
     this.#userland = userland;
@@ -105,6 +107,7 @@ export class RunningVm extends EventEmitter<{ console: [Buffer] }> {
   /** Leaves the VM to itself: its console goes to the log alone. */
   detach(): void {
     this.#socket?.destroy();
+    this.#release();
   }
 
   #receive(bytes: Buffer): void {

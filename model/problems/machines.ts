@@ -158,3 +158,15 @@ export const badConfValue = (file: string, key: string, value: string, expected:
     kind: 'manifest',
     message: `${key} of ${file} must be ${expected}, not "${value}"`,
   });
+
+export const jobUnfinished = (tail: string) =>
+  new Problem({
+    code: 'job-unfinished',
+    kind: 'step',
+    message: 'the VM ended before the job did, and left no results',
+    detail: tail.replaceAll('\r', '').split('\n').slice(-20).join('\n').trim() || undefined,
+    fix: "the service's /etc/rc must source basicrc or linuxrc, which do the job; and its memory must hold the files",
+  });
+
+export const noSuchFolder = (folder: string) =>
+  new Problem({ code: 'no-such-file', kind: 'usage', message: `there is no directory ${folder}` });

@@ -65,3 +65,33 @@ test('forwards as users write them', (t) => {
   t.deepEqual(parseForward('10.0.0.1:53:53/udp'), { protocol: 'udp', address: '10.0.0.1', host: 53, guest: 53 });
   t.deepEqual(parseForward('1:2/tcp'), { protocol: 'tcp', address: '127.0.0.1', host: 1, guest: 2 });
 });
+
+test('more disks, lines and interfaces, and none', (t) => {
+  const more = argvOf({
+    ...MACHINE,
+    disks: [
+      { file: '/p/base.img', format: 'raw', serial: 'webroot', shared: true },
+      { file: '/p/data.qcow2', format: 'qcow2', serial: 'drive1' },
+    ],
+    lines: [{ kind: 'socket', path: '/run/1' }, { kind: 'telnet', address: '127.0.0.1', port: 5555 }, { kind: 'pty' }],
+    network: 'none',
+    bridge: 'br0',
+    extra: ['-rtc', 'base=localtime'],
+  }).join(' ');
+  const has = (words: string) => t.true(more.includes(words), `${words} in ${more}`);
+  has(
+    '-drive if=none,id=disk0,file=/p/base.img,format=raw -device virtio-blk-device,drive=disk0,serial=webroot,share-rw=on',
+  );
+  has('-drive if=none,id=disk1,file=/p/data.qcow2,format=qcow2 -device virtio-blk-device,drive=disk1,serial=drive1 ');
+  has('-chardev socket,id=line0,path=/run/1,server=on,wait=off');
+  // The serial line is free where the console is virtio's.
+  has('-chardev socket,id=line1,host=127.0.0.1,port=5555,server=on,wait=off,telnet=on -chardev pty,id=line2');
+  has('-serial chardev:line1 -device virtio-serial-device -device virtconsole,chardev=console');
+  has('-device virtconsole,chardev=line0 -device virtconsole,chardev=line2');
+  has('-netdev bridge,id=net1,br=br0 -device virtio-net-device,netdev=net1');
+  t.false(more.includes('user,id=net0'));
+  t.true(more.endsWith(' -rtc base=localtime'));
+  const telnet = { kind: 'telnet', address: '127.0.0.1', port: 1 } as const;
+  const serial = argvOf({ ...MACHINE, console: 'serial', lines: [telnet] }).join(' ');
+  t.true(serial.includes('-serial chardev:console -device virtio-serial-device -device virtconsole,chardev=line0'));
+});

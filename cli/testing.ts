@@ -1,8 +1,10 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import type { BootBenchReport } from '../commands/bootbench.ts';
 import type { TestReport } from '../commands/test.ts';
 import { writeAtomically } from '../host/files.ts';
-import { ARCH_HELP } from './arguments.ts';
+import { ARCH_HELP, checkedBy } from './arguments.ts';
 import type { Context } from './context.ts';
+import { columns } from './tables.ts';
 
 interface TestFlags {
   arch?: string;
@@ -11,6 +13,16 @@ interface TestFlags {
   json?: boolean;
   frozen?: boolean;
   offline?: boolean;
+}
+
+interface BenchFlags {
+  arch?: string;
+  count: string;
+  against?: string;
+  image?: string;
+  kernel?: string;
+  accel?: 'kvm' | 'nvmm' | 'hvf' | 'tcg';
+  json?: boolean;
 }
 
 /** The commands that boot VMs to find something out. */
@@ -35,6 +47,55 @@ export function addTesting(root: Command, context: Context): void {
       if (options.json) print(JSON.stringify(reports, undefined, 2));
       if (reports.some(({ ok }) => !ok)) context.exitCode = 1;
     });
+
+  root
+    .command('bench')
+    .description('measure')
+    .command('boot')
+    .description(
+      'boot a service many times, and say how long that takes: to the console, to user land, until it answers',
+    )
+    .argument('<service>', 'its name')
+    .option('-a, --arch <arch>', ARCH_HELP)
+    .option('-n, --count <n>', 'how often', checkedBy(/^[1-9]\d{0,3}$/, 'a number'), '10')
+    .option('--against <service>', 'another service to boot in turn with it')
+    .option('--image <file>', 'or the same one with another image')
+    .option('--kernel <file>', 'or with another kernel')
+    .addOption(
+      new Option('--accel <name>', 'instead of what a probe finds to work').choices(['kvm', 'nvmm', 'hvf', 'tcg']),
+    )
+    .option('--json', 'print JSON')
+    .action(async (service: string, { count, against, image, kernel, ...options }: BenchFlags) => {
+      const { benchBoot } = await import('../commands/bootbench.ts');
+      const other = against ?? image ?? kernel;
+      const told = options.json ? { ...caller, emit: () => undefined } : caller;
+      const report = await benchBoot(told, {
+        ...options,
+        service,
+        count: Number(count),
+        against: other === undefined ? undefined : { service: against, image, kernel },
+      });
+      print(options.json ? JSON.stringify(report, undefined, 2) : bootTable(report));
+    });
+}
+
+/** Clocks in columns: a row for each of them and each subject, and how the second subject compares with the first. */
+function bootTable({ host, accelerator, subjects, trace }: BootBenchReport): string {
+  const ms = (value: number) => `${value.toFixed(0)} ms`;
+  const rows = (['console', 'userland', 'ready'] as const).flatMap((clock) =>
+    subjects.flatMap(({ name, clocks }) => {
+      const spread = clocks[clock];
+      if (spread === undefined) return [];
+      const first = subjects[0]!.clocks[clock];
+      const beside = subjects.length > 1 && first !== undefined ? `${(spread.p50 / first.p50).toFixed(2)}x` : '';
+      return [[clock, name, ms(spread.min), ms(spread.p50), ms(spread.p95), beside]];
+    }),
+  );
+  return [
+    `${host.system}, ${host.cpu}, ${host.cores} cores; QEMU ${host.qemu}, ${accelerator}; ${subjects[0]!.runs.length} boots each`,
+    columns([['CLOCK', 'OF', 'MIN', 'P50', 'P95', ''], ...rows]),
+    ...(trace === undefined ? [] : [`the kernel's own times: open ${trace} in chrome://tracing or ui.perfetto.dev`]),
+  ].join('\n');
 }
 
 /** A report in the XML that CIs read: a suite for each target. */

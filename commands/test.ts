@@ -14,6 +14,7 @@ import { EMULATORS } from '../vm/machine.ts';
 import { type BootOptions, boot } from './boot.ts';
 import { bootableOf } from './bootable.ts';
 import { type BuildOptions, type Built, buildTargets, planTargets } from './build.ts';
+import { freePorts } from './freeports.ts';
 import { registryFor } from './run.ts';
 import { type Caller, openSession, type Session } from './session.ts';
 
@@ -158,15 +159,4 @@ function typist(vm: RunningVm) {
       vm.off('console', hear);
     }
   };
-}
-
-/** The same forwards from other ports of the host: a test is in nobody's way. */
-async function freePorts(ports: readonly string[] = []): Promise<string[]> {
-  const { freePort } = await import('../host/ports.ts');
-  return Promise.all(
-    ports.map(async (text) => {
-      const [guest] = text.split(':').reverse();
-      return `${await freePort(text.endsWith('/udp') ? 'udp' : 'tcp')}:${guest}`;
-    }),
-  );
 }

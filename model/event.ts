@@ -46,6 +46,7 @@ export type Event =
       cached: boolean;
       checks: { name: string; ms: number; failure: string | undefined }[];
     }
+  | { type: 'booted'; vm: string; round: number; of: number; clocks: Clocks }
   | { type: 'vm-starting'; vm: string; command: string[]; accelerator: string }
   | { type: 'vm-console'; vm: string; bytes: Uint8Array }
   | { type: 'vm-ready'; vm: string; urls: string[]; clocks: Clocks }

@@ -32,6 +32,8 @@ export interface Guest {
   /** What stands before the first byte that user land writes. */
   readonly userland: RegExp;
   readonly panic: RegExp;
+  /** What makes the kernel tell on its console what it does when. */
+  readonly verbose: string;
 }
 
 export const GUESTS: Readonly<Record<Release['guest'], Guest>> = {
@@ -50,6 +52,7 @@ export const GUESTS: Readonly<Record<Release['guest'], Guest>> = {
     root: (partition) => `root=NAME=${partition}`,
     userland: /root file system type: \S+\r?\n(?:kern\.module\.path=.*\r?\n)?/,
     panic: /^.*(?:panic: .*|cannot mount root, error.*|exec \S+: error \d+|init died.*)$/m,
+    verbose: '-v',
   },
   linux: {
     fileSystems: ['ext2'],
@@ -63,6 +66,7 @@ export const GUESTS: Readonly<Record<Release['guest'], Guest>> = {
     root: (partition) => `smol.root=${partition}`,
     userland: /(?=smol: init)/,
     panic: /^.*(?:Kernel panic - not syncing.*|smol: no root .*)$/m,
+    verbose: 'loglevel=7 printk.time=1',
   },
 };
 

@@ -52,6 +52,8 @@ export function sentence(event: Event, style: Style, cwd: string): string | unde
       );
       return [`${event.ok ? style.green('✓') : style.red('✗')} ${style.bold(event.target)}`, ...lines].join('\n');
     }
+    case 'booted':
+      return `${style.dim(`${event.round}/${event.of}`)} ${event.vm} ${style.dim(clocks(event.clocks))}`;
     case 'vm-starting':
       return style.dim(`starting ${event.vm} in QEMU (${event.accelerator}); ^C stops it`);
     case 'vm-ready':

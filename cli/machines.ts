@@ -25,11 +25,17 @@ export function addMachines(root: Command, context: Context): void {
     .description('stop VMs: by their power button, or else at once')
     .argument('[name...]', 'their names')
     .option('--all', 'all of this project')
-    .action(async (names: string[], options: { all?: boolean }) => {
+    .option(
+      '-t, --timeout <seconds>',
+      'how long a guest may take to power off; by default 10',
+      checkedBy(/^\d{1,4}$/, 'a number of seconds'),
+    )
+    .action(async (names: string[], options: { all?: boolean; timeout?: string }) => {
       if (names.length === 0 && !options.all)
         throw usage('which VM is to be stopped?', 'give its name, or --all; `smol ps` lists them');
       const { stop } = await import('../commands/machines.ts');
-      await stop(caller, names, options.all ?? false);
+      const seconds = options.timeout === undefined ? undefined : Number(options.timeout);
+      await stop(caller, names, options.all ?? false, seconds);
     });
 
   root

@@ -1,7 +1,7 @@
 import { constants, existsSync, rmSync } from 'node:fs';
 import { access, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { makeDirectory } from '../host/files.ts';
+import { isHeld, makeDirectory } from '../host/files.ts';
 import { cacheRoot } from '../host/paths.ts';
 import { whyNotFree } from '../host/ports.ts';
 import type { Json } from '../model/json.ts';
@@ -198,7 +198,11 @@ async function diskFor(
   options: BootOptions,
 ): Promise<Pick<Machine['disks'][number], 'file' | 'format'> | undefined> {
   if (image === undefined || (options.imageAsInitrd ?? runnable.run.imageAsInitrd)) return undefined;
-  if (options.direct) return { file: image.file, format: 'raw' };
+  if (options.direct) {
+    // Another VM has its disk over it, or has it open: what one writes would be under the other's feet.
+    if (!(options.shareRw ?? runnable.run.shareRw) && isHeld(image.file)) throw problems.imageHeld(image.file);
+    return { file: image.file, format: 'raw' };
+  }
   const folder = registry.folder(name);
   const own = path.join(folder, DISK);
   const known = registry.get(name);

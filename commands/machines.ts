@@ -39,13 +39,13 @@ async function stateOf(record: VmRecord): Promise<VmState> {
   return { ...record, state: isSilent ? 'silent' : 'running', cpu, rss };
 }
 
-/** Stops VMs by name, or all of them. Throws `no-such-vm`. */
-export async function stop(caller: Caller, names: readonly string[], all: boolean): Promise<void> {
+/** Stops VMs by name, or all of them; each may take so many seconds to power off. Throws `no-such-vm`. */
+export async function stop(caller: Caller, names: readonly string[], all: boolean, seconds?: number): Promise<void> {
   const registry = await registryFor(caller);
   const wanted = all ? registry.running() : names.map((name) => running(registry, name));
   await Promise.all(
     wanted.map(async (vm) => {
-      await stopVm(vm, caller.emit);
+      await stopVm(vm, caller.emit, seconds === undefined ? undefined : seconds * 1000);
       registry.stopped(vm);
     }),
   );

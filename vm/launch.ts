@@ -161,15 +161,19 @@ export async function makeOverlay(image: string, folder: string): Promise<string
 const POWER_OFF = 10_000;
 const QUIT = 3000;
 
-/** Ends a VM: by its power button where it has one, else by QEMU's quit, else by killing it. One that is over is no error. */
+/**
+ * Ends a VM: by its power button where it has one and obeys within `patience` milliseconds, else by QEMU's quit, else by
+ * killing it. One that is over is no error.
+ */
 export async function stopVm(
   record: Pick<VmRecord, 'name' | 'pid' | 'born' | 'qmpSocket' | 'powerButton'>,
   emit: Emit,
+  patience = POWER_OFF,
 ): Promise<void> {
   if (isRunning(record)) {
     emit({ type: 'vm-stopping', vm: record.name, by: record.powerButton ? 'power button' : 'quit' });
   }
-  emit({ type: 'vm-stopped', vm: record.name, how: await end(record) });
+  emit({ type: 'vm-stopped', vm: record.name, how: await end(record, patience) });
 }
 
 /** Kills a VM and does not wait. */
@@ -179,6 +183,7 @@ export function killNow(record: Pick<VmRecord, 'pid' | 'born'>): void {
 
 async function end(
   record: Pick<VmRecord, 'pid' | 'born' | 'qmpSocket' | 'powerButton'>,
+  patience: number,
 ): Promise<'powered off' | 'ended by us'> {
   const gone = async (within: number) => {
     for (const end = Date.now() + within; isRunning(record) && Date.now() < end; ) await sleep(20);
@@ -195,7 +200,7 @@ async function end(
   };
   if (record.powerButton) {
     await tell('system_powerdown');
-    if (await gone(POWER_OFF)) return 'powered off';
+    if (await gone(patience)) return 'powered off';
   }
   await tell('quit');
   if (!(await gone(QUIT))) {

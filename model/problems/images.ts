@@ -75,7 +75,7 @@ export const imageHeld = (file: string) =>
     code: 'image-held',
     kind: 'environment',
     message: `${file} is in use`,
-    fix: 'stop the VM that runs from it first; `smol ps` lists them',
+    fix: 'stop the VM that runs from it, and remove it if it is kept; `smol ps --all` lists them',
   });
 
 export const notGrowable = (file: string, why: string) =>

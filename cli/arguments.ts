@@ -9,8 +9,3 @@ export function checkedBy(form: RegExp, what: string) {
     return value;
   };
 }
-
-/** A command line as one would type it for sh(1). */
-export function shellLine(words: readonly string[]): string {
-  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(' ');
-}

@@ -42,6 +42,7 @@ interface RunFlags {
   out?: string;
   outSize?: string;
   print?: boolean;
+  vmm?: 'qemu' | 'firecracker';
   json?: boolean;
 }
 
@@ -145,6 +146,7 @@ export function addRunning(root: Command, context: Context): void {
       checkedBy(/^[1-9]\d*$/, 'a number of seconds'),
     )
     .option('--print', 'only build, and print the command line of QEMU')
+    .addOption(new Option('--vmm <name>', 'with --print: what is to run it').choices(['qemu', 'firecracker']))
     .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true and there are pins')
     .option('--no-frozen', 'pin what is new, in CI too')
     .option('--offline', 'take nothing from the network')
@@ -159,7 +161,7 @@ export function addRunning(root: Command, context: Context): void {
       }
       if (options.fresh && options.resume)
         throw usage('--fresh and --resume contradict each other', 'give one of them');
-      const { run, watchRun, command } = await import('../commands/run.ts');
+      const { run, watchRun, machineToRun } = await import('../commands/run.ts');
       const {
         port,
         drive,
@@ -192,9 +194,9 @@ export function addRunning(root: Command, context: Context): void {
       const base =
         conf === undefined ? {} : await (await import('../commands/conf.ts')).optionsOfConf(caller, conf, options.arch);
       const wanted = { ...base, ...known };
-      if (options.print) {
-        const { shellLine } = await import('./arguments.ts');
-        print(shellLine(await command(caller, wanted)));
+      if (options.print || options.vmm === 'firecracker') {
+        const machine = await machineToRun(caller, wanted);
+        print((await import('./commandlines.ts')).commandText(machine, options.vmm ?? 'qemu', options));
         return;
       }
       if (options.exec !== undefined) {

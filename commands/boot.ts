@@ -9,7 +9,6 @@ import * as problems from '../model/problems.ts';
 import { GUESTS } from '../plan/guests.ts';
 import { drivesOf, filesOf, machineOf, type Runnable, type RunWishes, varFile, varsOf } from '../plan/machine.ts';
 import { type Choice, chooseAccelerator } from '../vm/accelerator.ts';
-import { argvOf } from '../vm/argv.ts';
 import { killNow, makeOverlay, makeRuntimeFolder, RunningVm, stopVm } from '../vm/launch.ts';
 import type { Accelerator, Forward, Machine } from '../vm/machine.ts';
 import { birthOf, DISK, type Registry, type VmRecord } from '../vm/registry.ts';
@@ -72,19 +71,19 @@ function portError(...ports: readonly number[]): string | undefined {
   return wrong === undefined ? undefined : `there is no port ${wrong}`;
 }
 
-/** The command line that would run something, with a disk and sockets that are only named. */
-export async function commandFor(
+/** The machine that would run something, with a disk and sockets that are only named. */
+export async function plannedMachine(
   { emit }: Pick<Caller, 'emit'>,
   registry: Registry,
   bootable: Bootable,
   name: string,
   options: BootOptions,
-): Promise<string[]> {
+): Promise<Machine> {
   const { accelerator } = await acceleratorFor(bootable.runnable, options, emit);
   const folder = registry.folder(name);
   const file = options.direct ? bootable.image?.file : path.join(folder, DISK);
   const disk = bootable.image && ({ file: file!, format: options.direct ? 'raw' : 'qcow2' } as const);
-  return argvOf(await machineFor(bootable, options, { name, accelerator, disk, runtime: folder, folder }));
+  return machineFor(bootable, options, { name, accelerator, disk, runtime: folder, folder });
 }
 
 /**

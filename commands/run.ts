@@ -6,9 +6,9 @@ import { problemsOf } from '../model/problem.ts';
 import { nothingToRun } from '../model/problems.ts';
 import { forwardsOf, type Runnable } from '../plan/machine.ts';
 import { chooseArch, resolveTarget } from '../plan/target.ts';
-import { EMULATORS } from '../vm/machine.ts';
+import { EMULATORS, type Machine } from '../vm/machine.ts';
 import { Registry, type VmRecord } from '../vm/registry.ts';
-import { assertReadable, assertStartable, type BootOptions, boot, commandFor } from './boot.ts';
+import { assertReadable, assertStartable, type BootOptions, boot, plannedMachine } from './boot.ts';
 import { type Bootable, bootableOf, bootableOfFiles, type NamedFiles } from './bootable.ts';
 import { type Built, buildTargets, type Strictness } from './build.ts';
 import { type Caller, openSession, type Session } from './session.ts';
@@ -36,10 +36,10 @@ export async function run(caller: Caller, options: RunOptions): Promise<VmRecord
   return boot(caller, registry, bootable, name, options, optionsToKeep(options));
 }
 
-/** The command line of QEMU for the same, with the words quoted for sh(1). Builds what it needs, and starts nothing. */
-export async function command(caller: Caller, options: RunOptions): Promise<string[]> {
+/** The machine for the same. Builds what it needs, and starts nothing. */
+export async function machineToRun(caller: Caller, options: RunOptions): Promise<Machine> {
   const { registry, bootable, name } = await prepare(caller, options);
-  return commandFor(caller, registry, bootable, name, options);
+  return plannedMachine(caller, registry, bootable, name, options);
 }
 
 async function prepare(

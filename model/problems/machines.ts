@@ -170,3 +170,13 @@ export const jobUnfinished = (tail: string) =>
 
 export const noSuchFolder = (folder: string) =>
   new Problem({ code: 'no-such-file', kind: 'usage', message: `there is no directory ${folder}` });
+
+/** `missing`: what Firecracker cannot do for the machine; nothing if only it itself is not started. */
+export const notThatVmm = (vm: string, missing: readonly string[]) =>
+  new Problem({
+    code: 'not-that-vmm',
+    kind: 'usage',
+    message: missing.length === 0 ? 'smol does not start Firecracker itself' : `Firecracker cannot run ${vm} as it is`,
+    detail: missing.length === 0 ? undefined : missing.join('\n'),
+    fix: 'with --print smol writes its configuration: firecracker --no-api --config-file <file>',
+  });

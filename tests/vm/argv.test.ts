@@ -1,5 +1,6 @@
 import test from 'ava';
 import { argvOf } from '../../vm/argv.ts';
+import { apiCallsOf, firecrackerOf } from '../../vm/firecracker.ts';
 import { type Machine, parseForward } from '../../vm/machine.ts';
 
 const MACHINE: Machine = {
@@ -94,4 +95,28 @@ test('more disks, lines and interfaces, and none', (t) => {
   const telnet = { kind: 'telnet', address: '127.0.0.1', port: 1 } as const;
   const serial = argvOf({ ...MACHINE, console: 'serial', lines: [telnet] }).join(' ');
   t.true(serial.includes('-serial chardev:console -device virtio-serial-device -device virtconsole,chardev=line0'));
+});
+
+test("Firecracker's configuration, the requests for it, and what it has no means for", (t) => {
+  const machine: Machine = {
+    ...MACHINE,
+    console: 'serial',
+    append: 'console=com root=NAME=webroot',
+    disks: [{ file: '/p/web.img', format: 'raw', serial: 'webroot' }],
+    forwards: [],
+    bridge: 'tap0',
+  };
+  const { config, missing } = firecrackerOf(machine);
+  t.deepEqual(missing, []);
+  t.deepEqual(config, {
+    'boot-source': { kernel_image_path: '/cache/netbsd', boot_args: 'console=com root=NAME=webroot' },
+    'machine-config': { vcpu_count: 2, mem_size_mib: 128 },
+    drives: [{ drive_id: 'webroot', path_on_host: '/p/web.img', is_root_device: false, is_read_only: false }],
+    'network-interfaces': [{ iface_id: 'net1', host_dev_name: 'tap0' }],
+  });
+  t.deepEqual(
+    apiCallsOf(config).map(({ path }) => path),
+    ['/boot-source', '/machine-config', '/drives/webroot', '/network-interfaces/net1', '/actions'],
+  );
+  t.is(firecrackerOf(MACHINE).missing.length, 3, 'qcow2, forwards, a virtio console');
 });

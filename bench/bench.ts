@@ -7,6 +7,7 @@ const PARTS: Readonly<Record<string, () => Promise<{ measure(): Promise<void> }>
   start: () => import('./start.ts'),
   engine: () => import('./engine.ts'),
   image: () => import('./image.ts'),
+  launch: () => import('./launch.ts'),
 };
 
 const chosen = process.argv.slice(2);

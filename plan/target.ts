@@ -154,9 +154,9 @@ async function decide(
   const sets = (service.sets ?? []).map(setParts);
   if (sets.length === 0 && from === undefined) wrong.push(problems.noRoot(await manifest.place([], 'key')));
   for (const [n, { set, parts }] of sets.entries()) {
-    const at = await place('sets', n);
-    if (!release.sets.includes(set)) wrong.push(problems.unknownSet(set, release.sets, at));
-    else if (parts?.length === 0) wrong.push(problems.emptyPart(service.sets![n]!, at));
+    // Places are asked for only where something is wrong: to find one, the manifest is parsed again.
+    if (!release.sets.includes(set)) wrong.push(problems.unknownSet(set, release.sets, await place('sets', n)));
+    else if (parts?.length === 0) wrong.push(problems.emptyPart(service.sets![n]!, await place('sets', n)));
   }
   if (service.size !== undefined && service.minimize) {
     wrong.push(

@@ -1,4 +1,3 @@
-import picomatch from 'picomatch';
 import { parentOf } from '../formats/tree.ts';
 import type { Entry, Tree, TreeArtifact } from '../model/artifact.ts';
 import { unmatchedPart } from '../model/problems.ts';
@@ -20,9 +19,10 @@ export const pick: Task = {
     const { of, parts } = context.options as unknown as Options;
     const tree = await context.store.readTree(context.inputs.tree as TreeArtifact);
     const byPath = new Map(tree.map((entry) => [entry.path, entry]));
+    const { default: picomatch } = await import('picomatch');
     const picked = new Set<Entry>();
     for (const part of parts) {
-      const found = matching(tree, part);
+      const found = matching(tree, picomatch(plain(part), { dot: true }));
       if (found.length === 0) throw unmatchedPart(of, part, [...byPath.keys()]);
       for (const entry of found) {
         for (let at: string | undefined = entry.path; at !== undefined; at = parentOf(at)) {
@@ -45,12 +45,16 @@ export function pickStep(tree: Step, options: Options): Step {
 }
 
 /** The entries that a pattern names, and all that is below those. `*` stays within a name, `**` goes across directories. */
-function matching(tree: Tree, part: string): Entry[] {
-  const isMatch = picomatch(part.replace(/^\.?\/+|\/+$/g, ''), { dot: true });
+function matching(tree: Tree, isMatch: (path: string) => boolean): Entry[] {
   const below = new Set<string>();
   return tree.filter(({ path, type }) => {
     const isPicked = isMatch(path) || below.has(parentOf(path) ?? '');
     if (isPicked && type === 'directory') below.add(path);
     return isPicked && path !== '';
   });
+}
+
+/** A pattern as paths of trees are: without what leads to the root, and what only says that it is a directory. */
+function plain(part: string): string {
+  return part.replace(/^\.?\/+|\/+$/g, '');
 }

@@ -153,9 +153,10 @@ export function addRunning(root: Command, context: Context): void {
     .option('--json', 'print events as JSON, one a line')
     .action(async (service: string | undefined, extra: string[], options: RunFlags) => {
       context.tellAs(options);
-      if (options.watch && (options.detach || service === undefined)) {
-        throw usage('--watch stays with the VM of a service', 'give a service, and leave out --detach');
-      }
+      if (options.watch && options.detach)
+        throw usage('--watch stays with the VM, and --detach leaves it', 'give one of them');
+      if (options.watch && service === undefined)
+        throw usage('--watch is for what is built', 'give the name of a service');
       if (options.exec === undefined && (options.in ?? options.out) !== undefined) {
         throw usage('--in and --out are for a job', 'give its script with --exec');
       }

@@ -121,6 +121,7 @@ export async function boot(
   const release = registry.takeConsole(name);
   try {
     emit({ type: 'vm-starting', vm: name, command: [...vm.command], accelerator: machine.accelerator });
+    for (const file of vm.terminals()) emit({ type: 'notice', text: `one more console of ${name} is at ${file}` });
     vm.on('console', (bytes) => emit({ type: 'vm-console', vm: name, bytes }));
     await untilReady(vm, runnable, machine.forwards, options.timeout, signal);
     if (signal.aborted) return record;

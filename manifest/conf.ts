@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isMissing } from '../host/files.ts';
 import type { Place } from '../model/problem.ts';
-import { confCommand, noSuchFile, unknownConfKey } from '../model/problems.ts';
+import { confCommand, noSuchFile, unknownKey } from '../model/problems.ts';
 
 /** Settings of smolBSD's startnb.sh, `etc/<service>.conf`: files for sh(1), which are read here and never run. */
 
@@ -58,7 +58,7 @@ export function readConf(file: string, variables: Readonly<Record<string, string
     const key = KEYS.find((each) => each === name);
     if (key !== undefined) found[key] = values[name];
     // A variable that nothing here uses is most likely one of the keys, misspelt.
-    else if (!new RegExp(`\\$\\{?${name}\\b`).test(text)) throw unknownConfKey(place(start, name.length), name, KEYS);
+    else if (!new RegExp(`\\$\\{?${name}\\b`).test(text)) throw unknownKey(place(start, name.length), name, KEYS);
   }
   return found;
 }

@@ -18,9 +18,13 @@ export function argvOf(machine: Machine): string[] {
     ...['-global', 'virtio-mmio.force-legacy=false'],
     ...consoleOf(machine),
     ...['-qmp', `unix:${escaped(machine.qmpSocket)},server=on,wait=off`],
+    // Where the host's disk is full the guest is told: QEMU would else stop it, and nobody would know why it hangs.
     ...machine.disks.flatMap(({ file, format, serial, shared }, n) => [
       ...['-drive', `if=none,id=disk${n},file=${escaped(file)},format=${format}`],
-      ...['-device', `virtio-blk-device,drive=disk${n},serial=${escaped(serial)}${shared ? ',share-rw=on' : ''}`],
+      ...[
+        '-device',
+        `virtio-blk-device,drive=disk${n},serial=${escaped(serial)},werror=report${shared ? ',share-rw=on' : ''}`,
+      ],
     ]),
     ...networkOf(machine),
     ...(machine.share === undefined

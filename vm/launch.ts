@@ -99,6 +99,12 @@ export class RunningVm extends EventEmitter<{ console: [Buffer] }> {
       .split('\n');
   }
 
+  /** The pseudo-terminals that QEMU has opened for it, as it says in its log. */
+  terminals(): string[] {
+    const log = existsSync(this.#qemuLog) ? readFileSync(this.#qemuLog, 'utf8') : '';
+    return [...log.matchAll(/char device redirected to (\S+)/g)].map(([, file]) => file!);
+  }
+
   /** Types on the guest's console. */
   type(bytes: Uint8Array): void {
     this.#socket?.write(bytes);

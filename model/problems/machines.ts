@@ -1,6 +1,6 @@
 import { type Place, Problem } from '../problem.ts';
 import { count } from '../words.ts';
-import { didYouMean, oneOf } from './names.ts';
+import { didYouMean } from './names.ts';
 
 /** What can go wrong with a VM. */
 
@@ -141,15 +141,6 @@ export const confCommand = (place: Place) =>
     message: 'this is a command; the file is read, and nothing in it is run',
     place,
     fix: 'write what it would give, as key=value',
-  });
-
-export const unknownConfKey = (place: Place, key: string, known: readonly string[]) =>
-  new Problem({
-    code: 'unknown-key',
-    kind: 'manifest',
-    message: `unknown key "${key}"${didYouMean(key, known)}`,
-    place,
-    fix: oneOf(known),
   });
 
 export const badConfValue = (file: string, key: string, value: string, expected: string) =>

@@ -223,7 +223,8 @@ test('archives that are none, or are an attack', async (t) => {
   );
 });
 
-test('an archive that unpacks to no end fills no disk', async (t) => {
+// One at a time: while this process compresses so much, its servers do not answer.
+test.serial('an archive that unpacks to no end fills no disk', async (t) => {
   // Both formats allow that one stream follows another. A tar with one file of 8 GiB of zeros, of which this is a part.
   const header = (await tarOf([{ name: 'zeros', content: 'x' }])).subarray(0, 512);
   header.write('77777777777', 124, 'latin1');
@@ -348,7 +349,7 @@ test('an image that is too small says by how much, and what fills it', async (t)
   );
   // The sizes of what is shipped with smol may change; that it is listed may not.
   t.is(
-    (await told(1)).replaceAll(/\S+ KiB {2}(?=\/etc)/g, '~ KiB  '),
+    (await told(1)).replaceAll(/ *\S+ KiB {2}(?=\/etc)/g, '    ~ KiB  '),
     `error[image-too-small]: web-i386 does not fit: the image has 8 MiB, 4 MiB too little
   | the largest directories:
   |    9.1 MiB  /usr

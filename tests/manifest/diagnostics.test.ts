@@ -27,7 +27,7 @@ test('an unknown key, with what was meant', async (t) => {
  --> services/web/service.yaml:4:3
 4 |   memroy: 128M
   |   ^^^^^^
-  fix: use append, cpus, memory, ports, ready or share`,
+  fix: use append, bridge, consoles, cpus, drives, extra, files, imageAsInitrd, memory, network, ports, ready, root, serial, share, shareRw or vars`,
   );
 });
 
@@ -123,7 +123,7 @@ test('a service and an architecture that there is not', async (t) => {
   t.is(
     await told(t, GOOD, {}, ['build', 'rescu', '--arch', 'i386']),
     `error[unknown-service]: there is no service "rescu" (did you mean "rescue"?)
-  fix: use base, bozohttpd, hello, rescue or web, or write services/rescu/service.yaml`,
+  fix: use base, bozohttpd, dropbear, hello, rescue, sshd or web, or write services/rescu/service.yaml`,
   );
   t.is(
     await told(t, GOOD, {}, ['build', 'web', '--arch', 'amd46']),

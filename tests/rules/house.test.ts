@@ -151,8 +151,10 @@ test('no service, release or kernel is named in code', (t) => {
 });
 
 test('no file is long, and there is no attic', (t) => {
+  // What is made from the schemas is read there.
+  const written = sources.filter(({ text }) => !text.startsWith('// Made from '));
   t.deepEqual(
-    sources.filter(({ text }) => text.split('\n').length > 500).map(({ file }) => file),
+    written.filter(({ text }) => text.split('\n').length > 500).map(({ file }) => file),
     [],
   );
   t.deepEqual(

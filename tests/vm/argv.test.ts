@@ -33,7 +33,7 @@ test('a NetBSD guest on amd64 with a virtio console', (t) => {
       '-nodefaults -no-user-config -display none -no-reboot -kernel /cache/netbsd -append console=viocon root=NAME=webroot -z',
       '-global virtio-mmio.force-legacy=false -chardev socket,id=console,path=/run/c,server=on,wait=on,logfile=/p/console.log',
       '-device virtio-serial-device -device virtconsole,chardev=console -qmp unix:/run/q,server=on,wait=off',
-      '-drive if=none,id=disk0,file=/p/disk.qcow2,format=qcow2 -device virtio-blk-device,drive=disk0,serial=webroot',
+      '-drive if=none,id=disk0,file=/p/disk.qcow2,format=qcow2 -device virtio-blk-device,drive=disk0,serial=webroot,werror=report',
       '-netdev user,id=net0,ipv6=off,hostfwd=tcp:127.0.0.1:8180-:80,hostfwd=udp:0.0.0.0:5353-:53 -device virtio-net-device,netdev=net0',
     ].join(' '),
   );
@@ -81,9 +81,11 @@ test('more disks, lines and interfaces, and none', (t) => {
   }).join(' ');
   const has = (words: string) => t.true(more.includes(words), `${words} in ${more}`);
   has(
-    '-drive if=none,id=disk0,file=/p/base.img,format=raw -device virtio-blk-device,drive=disk0,serial=webroot,share-rw=on',
+    '-drive if=none,id=disk0,file=/p/base.img,format=raw -device virtio-blk-device,drive=disk0,serial=webroot,werror=report,share-rw=on',
   );
-  has('-drive if=none,id=disk1,file=/p/data.qcow2,format=qcow2 -device virtio-blk-device,drive=disk1,serial=drive1 ');
+  has(
+    '-drive if=none,id=disk1,file=/p/data.qcow2,format=qcow2 -device virtio-blk-device,drive=disk1,serial=drive1,werror=report ',
+  );
   has('-chardev socket,id=line0,path=/run/1,server=on,wait=off');
   // The serial line is free where the console is virtio's.
   has('-chardev socket,id=line1,host=127.0.0.1,port=5555,server=on,wait=off,telnet=on -chardev pty,id=line2');

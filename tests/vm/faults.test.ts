@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { sha256 } from '../../host/files.ts';
@@ -90,4 +91,36 @@ test.serial('several VMs of one service, each by its name', async (t) => {
   );
   t.is((await box.smol(['stop', '--all', '--timeout', '0'])).code, 0);
   t.is((await box.smol(['rm', ...names])).code, 0);
+});
+
+const asRoot = process.getuid?.() === 0 ? test.serial : test.skip;
+
+asRoot('the disk of the host is full: the guest is told, and goes on (needs root, to mount a small one)', async (t) => {
+  const box = linuxProject(t);
+  writeService(box, 'full', `${RC}exec sh -i < /dev/console > /dev/console 2>&1\n`, UP);
+  box.write('services/full/service.yaml', box.read('services/full/service.yaml').replace('8M', '64M'));
+  t.is((await box.smol(['build', 'full', '--arch', 'amd64'])).code, 0);
+  mkdirSync(box.path('.smol/vm'), { recursive: true });
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=12M', 'small', box.path('.smol/vm')]);
+  t.teardown(() => execFileSync('umount', [box.path('.smol/vm')]));
+  t.is((await box.smol(['run', 'full', '-d', '--arch', 'amd64'])).code, 0);
+  const write = 'dd if=/dev/zero of=/big bs=1M count=40; sync; echo written';
+  const said = await box.smol(['send', 'full', write, '--expect', '^written', '--timeout', '60']);
+  t.is(said.code, 0, said.stderr);
+  t.regex((await box.smol(['send', 'full', 'dmesg | tail -20'])).stdout, /I\/O error/);
+  t.is((await box.smol(['rm', '--force', 'full'])).code, 0);
+});
+
+test.serial('its terminal is closed: the VM that it showed ends', async (t) => {
+  const box = linuxProject(t);
+  writeService(box, 'closed', RC, UP);
+  const smol = box.start(t, ['run', 'closed', '--arch', 'amd64']);
+  await smol.until(/ready closed/);
+  const [vm] = JSON.parse((await box.smol(['ps', '--json'])).stdout) as [{ pid: number }];
+  smol.signal('SIGHUP');
+  // Its guest has no ear for the power button; a second signal does not wait for it.
+  await sleep(500);
+  smol.signal('SIGHUP');
+  await smol.ended;
+  t.false(isAlive(vm.pid));
 });

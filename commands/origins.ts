@@ -3,11 +3,13 @@ import { type KeyRecord, Records } from '../cache/records.ts';
 import { Store } from '../cache/store.ts';
 import { History } from '../engine/history.ts';
 import { inputsOf } from '../engine/keyed.ts';
+import { diffTrees } from '../formats/treediff.ts';
 import type { Project } from '../manifest/project.ts';
 import type { Digest, Tree } from '../model/artifact.ts';
 import { CorruptBlob } from '../model/step.ts';
 import { compose, layersOf } from '../tasks/compose.ts';
 import { type ImageOptions, imageStepName } from '../tasks/image.ts';
+import { script } from '../tasks/script.ts';
 
 /** How an image of a project was made the last time. */
 export interface Provenance {
@@ -42,9 +44,24 @@ export async function provenanceOf(file: string, project: Project, cache: string
 function composed(history: History, records: Records): ReadonlyMap<Digest, KeyRecord> {
   const found = history
     .names()
-    .filter((name) => name.startsWith(compose.kind))
-    .flatMap((name) => records.read(history.get(name)?.key ?? '') ?? []);
+    .flatMap((name) => records.read(history.get(name)?.key ?? '') ?? [])
+    .filter(({ parts }) => parts.task === compose.kind || parts.task === script.kind);
   return new Map(found.map((record) => [record.output.digest, record]));
+}
+
+/** What a script changed comes from it; all else from where it came before. */
+async function originsAfterScript(
+  record: KeyRecord,
+  tree: Tree,
+  records: ReadonlyMap<Digest, KeyRecord>,
+  store: Store,
+): Promise<Map<string, string>> {
+  const digest = inputsOf(record).tree!;
+  const before = await store.readTree({ digest });
+  const origins = await originsOf(digest, before, records, store);
+  for (const { path: at } of diffTrees(before, tree))
+    origins.set(at, (record.parts.options as { label: string }).label);
+  return origins;
 }
 
 /** What brought each path of a tree: the highest layer that has it, or of a directory the lowest. */
@@ -57,6 +74,7 @@ async function originsOf(
   const origins = new Map<string, string>();
   const record = records.get(digest);
   if (record === undefined) return origins;
+  if (record.parts.task === script.kind) return originsAfterScript(record, tree, records, store);
   const isDirectory = new Set(tree.filter(({ type }) => type === 'directory').map((entry) => entry.path));
   for (const { label, tree: layer } of layersOf(record)) {
     const below = await store.readTree({ digest: layer });

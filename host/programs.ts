@@ -10,6 +10,8 @@ const DEBIAN_PACKAGES: Readonly<Record<string, string>> = {
   xz: 'xz-utils',
   'dpkg-deb': 'dpkg',
   'apt-get': 'apt',
+  bwrap: 'bubblewrap',
+  fakeroot: 'fakeroot',
 };
 
 /** Those of the programs that are not on the PATH. */

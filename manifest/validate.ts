@@ -94,6 +94,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,32}$': 'a name of at most 33 letters, digits, _, . and -',
   '^(([0-9]{1,3}\\.){3}[0-9]{1,3}:)?[0-9]{1,5}$': '[address:]port, such as "5555"',
   '^[A-Za-z0-9_.-]{1,15}$': 'the name of a network interface',
+  '^(?!/)(?!.*(^|/)\\.\\.(/|$)).+$': 'a path within the folder of the service',
   '^(https?|file):': 'a prefix that begins with http:, https: or file:',
   '^(https?:|file:|apt:)': 'a URL, file:<path> or apt:<package>:<arch>',
   '^[0-9a-f]{64}$': 'a SHA-256: 64 hex digits',

@@ -303,7 +303,7 @@ export interface Service {
   };
 }
 /**
- * A script that runs last.
+ * A script from elsewhere that runs last, confined like those in postinst/. It is pinned.
  */
 export interface Finalizer {
   url: string;
@@ -339,10 +339,21 @@ export interface Files {
   };
 }
 /**
- * How the scripts in postinst/ run.
+ * How the scripts in postinst/ run: *.sh, in the order of their names, each in the tree that the one before it left.
  */
 export interface Postinst {
+  /**
+   * host: confined, without root or network; builder: in a VM.
+   */
   in?: "host" | "builder";
+  /**
+   * Files of the service's folder that the scripts may read, in ../service/<name>. A change of one runs them all again.
+   */
+  inputs?: string[];
+  /**
+   * Seconds that each may take.
+   */
+  timeout?: number;
 }
 /**
  * How smol run starts it.

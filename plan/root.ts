@@ -7,6 +7,7 @@ import { furnishStep } from '../tasks/furnish.ts';
 import { overlayStep } from '../tasks/overlay.ts';
 import { pickStep } from '../tasks/pick.ts';
 import { placeStep } from '../tasks/place.ts';
+import { scriptStep } from '../tasks/script.ts';
 import { specificationStep } from '../tasks/specification.ts';
 import { GUESTS } from './guests.ts';
 import { kernelSteps } from './kernels.ts';
@@ -37,7 +38,32 @@ export function rootOf(target: Target, project: Project, surroundings: Surroundi
   layers.push(...packageLayers(target, surroundings));
   if (target.kernel.inImage) layers.push(kernelLayer(target, surroundings));
   layers.push(...overlays(target, base, project, surroundings), ...declared(target, surroundings));
-  return composeStep(target.name, layers, { files: attributes(target), sourceDate: target.sourceDate });
+  const composed = composeStep(target.name, layers, { files: attributes(target), sourceDate: target.sourceDate });
+  return afterScripts(target, composed, surroundings);
+}
+
+/** Each script works on what the one before it left, and is a step of its own: a change of the last runs no other. */
+function afterScripts(target: Target, composed: Step, surroundings: Surroundings): Step {
+  const { service, arch, release, folder, name } = target;
+  const env = {
+    ARCH: arch,
+    PKGVERS: release.name.replace(/^\D+/, ''),
+    SOURCE_DATE_EPOCH: String(target.sourceDate ?? 0),
+  };
+  const file = (source: string, sha256?: string) =>
+    sourceStep(
+      {
+        source,
+        base: folder,
+        expected: sha256 === undefined ? undefined : { algorithm: 'sha256', hex: sha256, by: 'service.yaml' },
+      },
+      surroundings,
+    );
+  return target.scripts.reduce((tree, { label, source, sha256, inputs, timeout }) => {
+    const options = { label, service, files: inputs, env, timeout };
+    const given = inputs.map((each) => file(`file:${path.join(folder, each)}`));
+    return scriptStep(name, options, tree, file(source, sha256), given);
+  }, composed);
 }
 
 function setStep(target: Target, { set, parts }: SetParts, surroundings: Surroundings): Step {

@@ -20,6 +20,18 @@ export interface SetParts {
   readonly parts: readonly string[] | undefined;
 }
 
+/** A script, and what it may read and need. */
+export interface Script {
+  readonly label: string;
+  /** A URL, or an absolute path as `file:`. */
+  readonly source: string;
+  readonly sha256: string | undefined;
+  /** Files of the service's folder. */
+  readonly inputs: readonly string[];
+  /** Seconds. */
+  readonly timeout: number;
+}
+
 /** One service for one architecture, with everything decided. */
 export interface Target {
   /** `rescue-i386`. */
@@ -53,6 +65,8 @@ export interface Target {
   readonly directories: readonly string[];
   readonly links: Readonly<Record<string, string>>;
   readonly files: NonNullable<Service['files']>;
+  /** Scripts that work on the composed tree, in order. */
+  readonly scripts: readonly Script[];
   readonly run: NonNullable<Service['run']>;
   readonly test: NonNullable<Service['test']>;
   /** Seconds since 1970. */
@@ -68,8 +82,9 @@ const DEFAULT_SIZE = '512M';
 const MINIMIZED = 'auto+10%';
 
 /** Parts of a service that a later version will work on: refused, so that nobody believes that they did something. */
-const LATER_KEYS = ['finalizer', 'postinst'] as const;
-const LATER_FOLDERS = ['postinst', 'packages'] as const;
+const LATER_FOLDERS = ['packages'] as const;
+/** Seconds that a script may take where nobody says. */
+const SCRIPT_SECONDS = 600;
 
 /** The architecture that a user named, or else the project's, or else the host's. Throws `unknown-arch`. */
 export async function chooseArch(project: Project, wanted: string | undefined): Promise<Arch> {
@@ -236,6 +251,7 @@ async function decide(
     directories: service.directories ?? [],
     links: service.links ?? {},
     files: service.files ?? {},
+    scripts: scriptsOf(service, name, folder),
     run: service.run ?? {},
     test: service.test ?? {},
     sourceDate: await sourceDateOf(project),
@@ -275,9 +291,16 @@ async function sourceDateOf({ config }: Project): Promise<number | undefined> {
 
 async function refusals({ name, folder, manifest }: FoundService): Promise<Problem[]> {
   const wrong: Problem[] = [];
-  for (const key of LATER_KEYS) {
-    if (manifest.value[key] !== undefined)
-      wrong.push(problems.notBuiltYet(await manifest.place([key], 'key'), `${key}:`));
+  const { postinst, finalizer } = manifest.value;
+  if (postinst?.in === 'builder') {
+    wrong.push(problems.notBuiltYet(await manifest.place(['postinst', 'in']), 'postinst: {in: builder}'));
+  }
+  for (const [n, input] of (postinst?.inputs ?? []).entries()) {
+    const file = path.join(folder, input);
+    if (!isFile(file)) wrong.push(problems.missingBeside(await manifest.place(['postinst', 'inputs', n]), file));
+  }
+  if (finalizer?.url.startsWith('http:') && finalizer.sha256 === undefined) {
+    wrong.push(problems.unpinnedFinalizer(await manifest.place(['finalizer', 'url']), finalizer.url));
   }
   for (const each of LATER_FOLDERS) {
     if (walk(path.join(folder, each)).length > 0) wrong.push(problems.folderNotBuiltYet(name, each));
@@ -291,6 +314,26 @@ function setParts(text: string): SetParts {
   if (colon < 0) return { set: text, parts: undefined };
   const parts = text.slice(colon + 1).split(/,(?![^{]*\})/);
   return { set: text.slice(0, colon), parts: parts.map((part) => part.trim()).filter((part) => part !== '') };
+}
+
+/** The scripts of postinst/, in the order of their names, and the finalizer. */
+function scriptsOf({ postinst, finalizer }: Service, name: string, folder: string): Script[] {
+  const { inputs = [], timeout = SCRIPT_SECONDS } = postinst ?? {};
+  const own = walk(path.join(folder, 'postinst'))
+    .filter(({ path: file, type }) => type === 'file' && /^[^/]+\.sh$/.test(file))
+    .map(({ path: file }): Script => {
+      const source = `file:${path.join(folder, 'postinst', file)}`;
+      return { label: `services/${name}/postinst/${file}`, source, sha256: undefined, inputs, timeout };
+    });
+  if (finalizer === undefined) return own;
+  const last = {
+    label: `finalizer ${finalizer.url}`,
+    source: finalizer.url,
+    sha256: finalizer.sha256,
+    inputs: [],
+    timeout,
+  };
+  return [...own, last];
 }
 
 /** Paths of a service are relative to its folder; with a leading / to the project's root. */

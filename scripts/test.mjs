@@ -19,6 +19,8 @@ const PROGRAMS = {
   fls: 'sleuthkit',
   ssh: 'openssh-client',
   tmux: 'tmux',
+  bwrap: 'bubblewrap',
+  fakeroot: 'fakeroot',
 };
 
 const only = process.argv.slice(2);

@@ -150,6 +150,32 @@ export const badConfValue = (file: string, key: string, value: string, expected:
     message: `${key} of ${file} must be ${expected}, not "${value}"`,
   });
 
+export const scriptFailed = (label: string, code: number | null, tail: string) =>
+  new Problem({
+    code: 'script-failed',
+    kind: 'step',
+    message: `${label} exited with ${code ?? 'a signal'}`,
+    detail: tail === '' ? undefined : tail,
+    fix: 'mend it and build again: what came before it is cached',
+  });
+
+export const scriptTimedOut = (seconds: number) =>
+  new Problem({
+    code: 'script-timed-out',
+    kind: 'step',
+    message: `a script was still running after ${count(seconds, 'second')}, and was ended`,
+    fix: 'if it needs longer, raise postinst: timeout: in service.yaml',
+  });
+
+export const unconfinable = (why: string) =>
+  new Problem({
+    code: 'unconfinable',
+    kind: 'environment',
+    message: 'this host does not let scripts be confined, so they are not run',
+    detail: why,
+    fix: 'allow user namespaces (sysctl kernel.unprivileged_userns_clone=1; in a container, its security profile)',
+  });
+
 export const jobUnfinished = (tail: string) =>
   new Problem({
     code: 'job-unfinished',

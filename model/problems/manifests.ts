@@ -198,6 +198,15 @@ export const oneKindOfCheck = (place: Place, kinds: readonly string[]) =>
     fix: 'split it, or say what it is to look at',
   });
 
+export const unpinnedFinalizer = (place: Place, url: string) =>
+  new Problem({
+    code: 'unpinned-finalizer',
+    kind: 'manifest',
+    message: `${url} is not encrypted, so anybody on the way could replace the script`,
+    place,
+    fix: 'add sha256: of the script, or use https',
+  });
+
 export const missingBeside = (place: Place, file: string) =>
   new Problem({ code: 'missing-file', kind: 'manifest', message: `there is no file ${file}`, place });
 

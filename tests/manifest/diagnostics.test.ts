@@ -219,16 +219,14 @@ test('services that are made from each other: the whole circle', async (t) => {
 
 test('what comes with a later version is refused by name', async (t) => {
   t.is(
-    await told(t, `${GOOD}finalizer: {url: "https://example.org/x.sh"}\n`, {
-      'services/web/postinst/00.sh': '',
-    }),
-    `error[not-yet]: finalizer: is understood, but this version of smol cannot do its work yet
- --> services/web/service.yaml:3:1
-3 | finalizer: {url: "https://example.org/x.sh"}
-  | ^^^^^^^^^
-  fix: remove finalizer:, or wait for a version that can: nothing is ignored silently
-error[not-yet]: services/web/postinst is understood, but this version of smol cannot do its work yet
-  fix: move postinst away, or wait for a version that can: nothing is ignored silently`,
+    await told(t, `${GOOD}postinst: {in: builder}\n`, { 'services/web/packages/nginx.yaml': '' }),
+    `error[not-yet]: postinst: {in: builder} is understood, but this version of smol cannot do its work yet
+ --> services/web/service.yaml:3:16
+3 | postinst: {in: builder}
+  |                ^^^^^^^
+  fix: remove postinst: {in: builder}, or wait for a version that can: nothing is ignored silently
+error[not-yet]: services/web/packages is understood, but this version of smol cannot do its work yet
+  fix: move packages away, or wait for a version that can: nothing is ignored silently`,
   );
 });
 

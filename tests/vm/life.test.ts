@@ -41,7 +41,7 @@ test.serial('a VM that stays: ps, logs, send, console by a terminal, restart wit
   const session = `smol-test-${process.pid}`;
   const tmux = (...args: string[]) => execFileSync('tmux', ['-L', session, ...args], { encoding: 'utf8' });
   const main = path.join(packageRoot(), 'build/smol/main.js');
-  const command = `SMOL_CACHE=${box.cache} ${process.execPath} ${main} console shell; echo left with $?; sleep 60`;
+  const command = `SMOL_CACHE=${box.cache} ${process.execPath} ${main} console shell; echo left with $?; exec cat`;
   tmux('new-session', '-d', '-x', '100', '-y', '30', '-c', box.folder, command);
   t.teardown(() => tmux('kill-server'));
   const screen = async (pattern: RegExp) => {

@@ -1,0 +1,47 @@
+import { scriptTimedOut, unconfinable } from '../model/problems.ts';
+import { attempt, type Outcome } from './process.ts';
+
+/** What a confined program sees and may do. */
+export interface Confinement {
+  /** The one directory that it may write to, besides a /tmp of its own: /work, where it begins. */
+  readonly folder: string;
+  /** The whole environment, besides PATH, HOME, LC_ALL and TZ. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Milliseconds. */
+  readonly limit: number;
+  readonly signal: AbortSignal;
+}
+
+/** What of the host is there to be read: its programs, and nothing that is anybody's. */
+const READABLE = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/etc/alternatives'];
+/** What bubblewrap says where the host forbids user namespaces. */
+const FORBIDDEN = /bwrap: (?:No permissions to create new namespace|Creating new namespace failed|setting up uid map)/;
+
+/**
+ * Runs a script of sh(1) as root of nothing: by bubblewrap(1) in namespaces of its own, without network, with fakeroot(1),
+ * so that owners, modes and devices are as it sets them for who reads them in the same script. Gives what it wrote and its
+ * exit code. Throws `unconfinable` where the host does not allow that, and `script-timed-out`.
+ */
+export async function confined(script: string, { folder, env, limit, signal }: Confinement): Promise<Outcome> {
+  const settings = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/tmp', LC_ALL: 'C', TZ: 'UTC', ...env };
+  const time = AbortSignal.timeout(limit);
+  const args = [
+    ...['--unshare-all', '--uid', '0', '--gid', '0', '--die-with-parent', '--new-session', '--clearenv'],
+    // Of all that root may do, only to read what its modes would keep from it: the tree has to be packed again.
+    ...['--cap-drop', 'ALL', '--cap-add', 'CAP_DAC_OVERRIDE', '--cap-add', 'CAP_FOWNER'],
+    // fakeroot need not try what cannot be done here.
+    ...Object.entries({ ...settings, FAKEROOTDONTTRYCHOWN: '1' }).flatMap(([name, value]) => ['--setenv', name, value]),
+    ...READABLE.flatMap((each) => ['--ro-bind-try', each, each]),
+    ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--bind', folder, '/work', '--chdir', '/work'],
+    ...['fakeroot', 'sh', '-c', script],
+  ];
+  try {
+    const outcome = await attempt('bwrap', args, { signal: AbortSignal.any([signal, time]) });
+    if (outcome.code !== 0 && FORBIDDEN.test(outcome.stderr)) throw unconfinable(outcome.stderr.trim());
+    return outcome;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (time.aborted) throw scriptTimedOut(limit / 1000);
+    throw error;
+  }
+}

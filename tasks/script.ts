@@ -1,0 +1,139 @@
+import { closeSync, createWriteStream, mkdirSync, openSync, readSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { TarIndexer } from '../formats/tar.ts';
+import { byPath } from '../formats/tree.ts';
+import { tarOfTree } from '../formats/treetar.ts';
+import { confined } from '../host/confine.ts';
+import { pieces } from '../host/files.ts';
+import type { Blob, Entry, FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
+import { scriptFailed } from '../model/problems.ts';
+import type { Step, StepContext, Task } from '../model/step.ts';
+
+export interface ScriptOptions {
+  /** What people call the script. */
+  readonly label: string;
+  readonly service: string;
+  /** The files of the service's folder that it may read, by their paths there; each is an input. */
+  readonly files: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Seconds. */
+  readonly timeout: number;
+}
+
+/** Unpacks the tree, runs the script in it, and packs what is there then: all in one session of fakeroot, which knows the owners. */
+const AROUND = `umask 022; mkdir -p root && tar xpf in.tar -C root --numeric-owner && cd root || exit 125
+sh ../script.sh; status=$?
+cd .. && tar cf out.tar --numeric-owner -C root . || exit 125
+exit $status`;
+
+/**
+ * A tree as a script leaves it. The script is confined: the tree is its working directory, the declared files of its service
+ * are in ../service/<name>, and nothing else of the host but its programs is there. What it did not change stays as it was,
+ * times and all; what it did has no time of its own. Throws `script-failed`.
+ */
+export const script: Task = {
+  kind: 'script',
+  version: 1,
+  summary: 'a tree as a confined script leaves it',
+  pool: 'cpu',
+  tools: () => ['bwrap', 'fakeroot', 'sh', 'tar'],
+  async run(context: StepContext) {
+    const { label, service, files, env, timeout } = context.options as unknown as ScriptOptions;
+    const { store, signal } = context;
+    const tree = await store.readTree(context.inputs.tree as TreeArtifact);
+    const folder = await context.scratch();
+    await pipeline(
+      Readable.from(tarOfTree(tree, (entries) => store.readEntries(entries, signal))),
+      createWriteStream(path.join(folder, 'in.tar')),
+    );
+    const bytes = (name: string) => store.readBytes((context.inputs[name] as Blob).digest);
+    writeFileSync(path.join(folder, 'script.sh'), await bytes('script'));
+    for (const file of files) {
+      const at = path.join(folder, 'service', service, file);
+      mkdirSync(path.dirname(at), { recursive: true });
+      writeFileSync(at, await bytes(inputName(file)), { mode: 0o755 });
+    }
+    const { code, stdout, stderr } = await confined(AROUND, { folder, env, limit: timeout * 1000, signal });
+    const said = (stdout + stderr).split('\n').filter((line) => line !== '');
+    if (code !== 0) throw scriptFailed(label, code, said.slice(-TAIL).join('\n'));
+    for (const line of said) context.log(line);
+    return store.putTree(await changed(tree, path.join(folder, 'out.tar'), label, context));
+  },
+};
+
+/** How many lines of a script that failed are told. */
+const TAIL = 30;
+
+export function scriptStep(
+  target: string,
+  options: ScriptOptions,
+  tree: Step,
+  file: Step,
+  inputs: readonly Step[],
+): Step {
+  const files = Object.fromEntries(options.files.map((name, n) => [inputName(name), inputs[n]!]));
+  return {
+    name: `${options.label} of ${target}`,
+    task: script,
+    options: { ...options, files: [...options.files], env: { ...options.env } },
+    inputs: { tree, script: file, ...files },
+  };
+}
+
+function inputName(file: string): string {
+  return `file ${file}`;
+}
+
+/** The tree in an archive; of what is as it was before, the entries from before. */
+async function changed(before: Tree, archive: string, label: string, { store, signal }: StepContext): Promise<Entry[]> {
+  const tar = await TarIndexer.open(label);
+  for await (const piece of pieces(archive, signal)) await tar.write(piece);
+  const after = (await tar.end())('');
+  const known = new Map(before.map((entry) => [entry.path, entry]));
+  const isKept = (entry: Entry) => {
+    const old = known.get(entry.path);
+    return old !== undefined && substance(old) === substance(entry);
+  };
+  const fresh = after.filter((entry): entry is FileEntry => entry.type === 'file' && !isKept(entry));
+  const offsets = new Map<number, { size: number; at: number }>();
+  let size = 0;
+  for (const { content } of fresh) {
+    if (offsets.has(content.offset)) continue;
+    offsets.set(content.offset, { size: content.size, at: size });
+    size += content.size;
+  }
+  const blob = (await store.putChunks(slices(archive, offsets))).digest;
+  return after
+    .map((entry): Entry => {
+      if (isKept(entry)) return known.get(entry.path)!;
+      const { mtime: _, ...rest } = entry;
+      if (rest.type !== 'file') return rest;
+      return { ...rest, content: { ...rest.content, blob, offset: offsets.get(rest.content.offset)!.at } };
+    })
+    .sort(byPath);
+}
+
+/** All that an entry is but for its time and where its bytes lie. */
+function substance(entry: Entry): string {
+  const { mtime: _, ...rest } = entry;
+  if (rest.type !== 'file') return JSON.stringify(rest, Object.keys(rest).sort());
+  const { mode, uid, gid, content, hard = false } = rest;
+  return JSON.stringify([mode, uid, gid, content.digest, hard]);
+}
+
+async function* slices(file: string, offsets: ReadonlyMap<number, { size: number }>): AsyncGenerator<Buffer> {
+  const handle = openSync(file, 'r');
+  try {
+    for (const [offset, { size }] of offsets) {
+      for (let done = 0; done < size; ) {
+        const bytes = Buffer.alloc(Math.min(1024 * 1024, size - done));
+        done += readSync(handle, bytes, 0, bytes.length, offset + done);
+        yield bytes;
+      }
+    }
+  } finally {
+    closeSync(handle);
+  }
+}

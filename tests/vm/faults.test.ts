@@ -122,5 +122,6 @@ test.serial('its terminal is closed: the VM that it showed ends', async (t) => {
   await sleep(500);
   smol.signal('SIGHUP');
   await smol.ended;
+  for (let n = 0; n < 200 && isAlive(vm.pid); n++) await sleep(10);
   t.false(isAlive(vm.pid));
 });

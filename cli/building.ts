@@ -61,6 +61,17 @@ export function addBuilding(root: Command, context: Context): void {
     });
 
   root
+    .command('shell')
+    .description('open a shell where a script of a service works, in the tree that it gets, confined as it is')
+    .argument('<service>', 'its name')
+    .option('-a, --arch <arch>', ARCH_HELP)
+    .option('--at <script>', 'which one, by the end of its name; by default the one that failed, or else the last')
+    .action(async (service: string, options: { arch?: string; at?: string }) => {
+      const { shell } = await import('../commands/shell.ts');
+      context.exitCode = await shell(caller, { ...options, service });
+    });
+
+  root
     .command('why')
     .description('say why the last build ran what it ran')
     .argument('<service...>', 'names of services')

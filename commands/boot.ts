@@ -153,11 +153,11 @@ async function launch(
   options: BootOptions,
   start: Json,
 ): Promise<{ vm: RunningVm; machine: Machine; record: VmRecord }> {
-  const { runnable, image } = bootable;
+  const { runnable } = bootable;
   const folder = makeDirectory(registry.folder(name));
   const consoleLog = path.join(folder, 'console.log');
   rmSync(consoleLog, { force: true });
-  const disk = await diskFor(registry, bootable, name, options);
+  const { disk, over } = await diskFor(registry, bootable, name, options);
   const runtime = makeRuntimeFolder();
   for (const [variable, value] of Object.entries(varsOf(runnable, options))) {
     await writeFile(varFile(runtime, variable), value, { mode: 0o600 });
@@ -177,7 +177,7 @@ async function launch(
     memory: machine.memory,
     powerButton: runnable.kernel.build.features?.includes('power-button') ?? false,
     kept: Boolean(options.keep || options.detach || registry.get(name)?.kept),
-    image: disk?.format === 'qcow2' ? image?.identity : undefined,
+    image: over,
     ready: false,
     page: pageOf(runnable, machine.forwards),
     options: start,
@@ -190,27 +190,34 @@ async function launch(
   return { vm, machine, record };
 }
 
-/** The disk with the root: the image itself, or one of the VM's own over it, which may be there from before. Throws `older-disk`. */
+/** The disk with the root. */
+type RootDisk = Pick<Machine['disks'][number], 'file' | 'format'>;
+
+/**
+ * The disk with the root, the image itself or one of the VM's own over it, which may be there from before; and what the VM's
+ * own one is over. Throws `older-disk` and `image-held`.
+ */
 async function diskFor(
   registry: Registry,
   { image, runnable }: Bootable,
   name: string,
   options: BootOptions,
-): Promise<Pick<Machine['disks'][number], 'file' | 'format'> | undefined> {
-  if (image === undefined || (options.imageAsInitrd ?? runnable.run.imageAsInitrd)) return undefined;
+): Promise<{ readonly disk: RootDisk | undefined; readonly over: string | undefined }> {
+  const known = registry.get(name);
+  if (image === undefined || (options.imageAsInitrd ?? runnable.run.imageAsInitrd))
+    return { disk: undefined, over: known?.image };
   if (options.direct) {
     // Another VM has its disk over it, or has it open: what one writes would be under the other's feet.
     if (!(options.shareRw ?? runnable.run.shareRw) && isHeld(image.file)) throw problems.imageHeld(image.file);
-    return { file: image.file, format: 'raw' };
+    return { disk: { file: image.file, format: 'raw' }, over: known?.image };
   }
   const folder = registry.folder(name);
   const own = path.join(folder, DISK);
-  const known = registry.get(name);
   if (!options.fresh && known?.kept && known.image !== undefined && existsSync(own)) {
     if (known.image !== image.identity && !options.resume) throw problems.olderDisk(name);
-    return { file: own, format: 'qcow2' };
+    return { disk: { file: own, format: 'qcow2' }, over: known.image };
   }
-  return { file: await makeOverlay(image.file, folder), format: 'qcow2' };
+  return { disk: { file: await makeOverlay(image.file, folder), format: 'qcow2' }, over: image.identity };
 }
 
 async function machineFor(
@@ -219,7 +226,7 @@ async function machineFor(
   on: {
     name: string;
     accelerator: Accelerator;
-    disk: Pick<Machine['disks'][number], 'file' | 'format'> | undefined;
+    disk: RootDisk | undefined;
     runtime: string;
     folder: string;
   },

@@ -93,11 +93,13 @@ async function bootOnce(caller: Caller, bootable: Bootable, { accel }: BootBench
       if (event.type === 'problem') caller.emit(event);
     },
   };
+  const registry = await registryFor(caller);
+  const name = `bench-${process.pid}`;
   const record = await boot(
     quiet,
-    await registryFor(caller),
+    registry,
     bootable,
-    `bench-${process.pid}`,
+    name,
     {
       ...more,
       accel,
@@ -109,6 +111,7 @@ async function bootOnce(caller: Caller, bootable: Bootable, { accel }: BootBench
     },
     {},
   );
+  registry.remove(record);
   return { clocks, console, record };
 }
 

@@ -17,14 +17,14 @@ import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Scratch } from '../engine/scratch.ts';
+import { Scratch, sweepScratch } from '../engine/scratch.ts';
 import { TarIndexer } from '../formats/tar.ts';
 import { type Member, writeTarball } from '../formats/tarball.ts';
 import { isFile, makeDirectory, pieces, walk } from '../host/files.ts';
 import { stateRoot } from '../host/paths.ts';
 import type { Entry } from '../model/artifact.ts';
 import { Problem } from '../model/problem.ts';
-import { jobUnfinished, noSuchFile, noSuchFolder } from '../model/problems.ts';
+import { jobTooLarge, jobUnfinished, noSuchFile, noSuchFolder } from '../model/problems.ts';
 import { parseSize } from '../model/words.ts';
 import { type RunOptions, registryFor, run } from './run.ts';
 import type { Caller } from './session.ts';
@@ -56,7 +56,9 @@ export async function runJob(caller: Caller, options: JobOptions): Promise<numbe
   const at = (file: string) => path.resolve(caller.folder, file);
   if (!isFile(at(exec))) throw noSuchFile(at(exec));
   if (input !== undefined && !existsSync(at(input))) throw noSuchFolder(at(input));
-  await using scratch = new Scratch(makeDirectory(path.join(stateRoot(), 'jobs')));
+  const jobs = makeDirectory(path.join(stateRoot(), 'jobs'));
+  await sweepScratch(jobs);
+  await using scratch = new Scratch(jobs);
   const folder = await scratch.get();
   const [inDisk, outDisk] = [path.join(folder, 'in.img'), path.join(folder, 'out.img')];
   await writeInput(inDisk, input === undefined ? undefined : at(input));
@@ -78,7 +80,7 @@ export async function runJob(caller: Caller, options: JobOptions): Promise<numbe
     // A job may be over before the service would have been up.
     if (!(error instanceof Problem && error.code === 'guest-exited')) throw error;
   }
-  const status = await collect(outDisk, out === undefined ? undefined : at(out));
+  const status = await collect(outDisk, out === undefined ? undefined : at(out), outSize);
   if (status === undefined) throw jobUnfinished(heard.tail);
   // Its console has been told.
   rmSync((await registryFor(caller)).folder(name), { recursive: true, force: true });
@@ -145,38 +147,32 @@ async function* membersOf(folder: string | undefined): AsyncGenerator<Member> {
 }
 
 /** Unpacks what the guest left, if that is wanted, and gives the exit code of the job; undefined if it left nothing. */
-async function collect(disk: string, folder: string | undefined): Promise<number | undefined> {
-  const entries = await entriesOn(disk);
-  const status = entries.find((entry) => entry.path === STATUS);
-  if (status?.type !== 'file') return undefined;
+async function collect(disk: string, folder: string | undefined, room: string): Promise<number | undefined> {
   const handle = await open(disk);
   try {
-    const read = async ({ offset, size }: { offset: number; size: number }) => {
-      const { buffer } = await handle.read(Buffer.alloc(size), 0, size, HEADER + offset);
-      return buffer;
-    };
-    if (folder !== undefined)
-      await unpack(
-        entries.filter((entry) => entry.path !== STATUS),
-        makeDirectory(folder),
-        read,
-      );
+    const bytes = async (position: number, size: number) =>
+      (await handle.read(Buffer.alloc(size), 0, size, position)).buffer;
+    const blocks = /^smol-job-done (\d+)\n/.exec((await bytes(0, 512)).toString('latin1'))?.[1];
+    if (blocks === undefined) return undefined;
+    const entries = await entriesOn(disk, Number(blocks) * HEADER).catch(() => {
+      throw jobTooLarge(room);
+    });
+    const read = ({ offset, size }: { offset: number; size: number }) => bytes(HEADER + offset, size);
+    const status = entries.find((entry) => entry.path === STATUS);
+    if (status?.type !== 'file') throw jobTooLarge(room);
+    const left = entries.filter((entry) => entry !== status);
+    if (folder !== undefined) await unpack(left, makeDirectory(folder), read);
     return Number((await read(status.content)).toString());
   } finally {
     await handle.close();
   }
 }
 
-async function entriesOn(disk: string): Promise<Entry[]> {
+/** What the archive on a disk holds, which is somewhere in so many bytes. Throws if it goes on after them. */
+async function entriesOn(disk: string, length: number): Promise<Entry[]> {
   const tar = await TarIndexer.open('what the job left');
-  for await (const chunk of createReadStream(disk, { start: HEADER, highWaterMark: 1024 * 1024 })) {
-    // Two blocks of zeros end an archive; what follows is the hole of the disk.
-    const bytes = chunk as Buffer;
-    const last = bytes.findLastIndex((byte) => byte !== 0);
-    if (last < 0) break;
-    await tar.write(bytes);
-  }
-  await tar.write(Buffer.alloc(1024));
+  const stream = createReadStream(disk, { start: HEADER, end: HEADER + length - 1, highWaterMark: 1024 * 1024 });
+  for await (const chunk of stream) await tar.write(chunk as Buffer);
   return (await tar.end())('');
 }
 

@@ -1,5 +1,5 @@
 import { scriptTimedOut, unconfinable } from '../model/problems.ts';
-import { attempt, type Outcome } from './process.ts';
+import { attempt, interact, type Outcome } from './process.ts';
 
 /** What a confined program sees and may do. */
 export interface Confinement {
@@ -22,10 +22,27 @@ const FORBIDDEN = /bwrap: (?:No permissions to create new namespace|Creating new
  * so that owners, modes and devices are as it sets them for who reads them in the same script. Gives what it wrote and its
  * exit code. Throws `unconfinable` where the host does not allow that, and `script-timed-out`.
  */
-export async function confined(script: string, { folder, env, limit, signal }: Confinement): Promise<Outcome> {
-  const settings = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/tmp', LC_ALL: 'C', TZ: 'UTC', ...env };
+export async function confined(script: string, { limit, signal, ...where }: Confinement): Promise<Outcome> {
   const time = AbortSignal.timeout(limit);
-  const args = [
+  try {
+    const outcome = await attempt('bwrap', argsFor(script, where), { signal: AbortSignal.any([signal, time]) });
+    if (outcome.code !== 0 && FORBIDDEN.test(outcome.stderr)) throw unconfinable(outcome.stderr.trim());
+    return outcome;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (time.aborted) throw scriptTimedOut(limit / 1000);
+    throw error;
+  }
+}
+
+/** Runs a script confined in the same way, at this process's own terminal or with its own input. Gives its exit code. */
+export async function confinedHere(script: string, where: Pick<Confinement, 'folder' | 'env'>): Promise<number> {
+  return interact('bwrap', argsFor(script, where));
+}
+
+function argsFor(script: string, { folder, env }: Pick<Confinement, 'folder' | 'env'>): string[] {
+  const settings = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/tmp', LC_ALL: 'C', TZ: 'UTC', ...env };
+  return [
     ...['--unshare-all', '--uid', '0', '--gid', '0', '--die-with-parent', '--new-session', '--clearenv'],
     // Of all that root may do, only to read what its modes would keep from it: the tree has to be packed again.
     ...['--cap-drop', 'ALL', '--cap-add', 'CAP_DAC_OVERRIDE', '--cap-add', 'CAP_FOWNER'],
@@ -35,13 +52,4 @@ export async function confined(script: string, { folder, env, limit, signal }: C
     ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--bind', folder, '/work', '--chdir', '/work'],
     ...['fakeroot', 'sh', '-c', script],
   ];
-  try {
-    const outcome = await attempt('bwrap', args, { signal: AbortSignal.any([signal, time]) });
-    if (outcome.code !== 0 && FORBIDDEN.test(outcome.stderr)) throw unconfinable(outcome.stderr.trim());
-    return outcome;
-  } catch (error) {
-    signal.throwIfAborted();
-    if (time.aborted) throw scriptTimedOut(limit / 1000);
-    throw error;
-  }
 }

@@ -63,6 +63,15 @@ export async function run(program: string, args: readonly string[], options: Run
   return outcome.stdout;
 }
 
+/** Runs a program with this process's own input, output and terminal. Gives its exit code. */
+export async function interact(program: string, args: readonly string[]): Promise<number> {
+  const child = spawn(program, args, { stdio: 'inherit' });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => resolve(code ?? 1));
+  });
+}
+
 /**
  * Starts a program that outlives this process, in a process group of its own, writing to a log file. Gives its pid, a
  * promise of its end (exit code, or the name of the signal), and what lets this process end before it.

@@ -3,9 +3,9 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { TarIndexer } from '../formats/tar.ts';
+import { tarOfTree } from '../formats/tartree.ts';
 import { byPath } from '../formats/tree.ts';
-import { tarOfTree } from '../formats/treetar.ts';
-import { confined } from '../host/confine.ts';
+import { confined, confinedHere } from '../host/confine.ts';
 import { pieces } from '../host/files.ts';
 import type { Blob, Entry, FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
 import { scriptFailed } from '../model/problems.ts';
@@ -23,7 +23,8 @@ export interface ScriptOptions {
 }
 
 /** Unpacks the tree, runs the script in it, and packs what is there then: all in one session of fakeroot, which knows the owners. */
-const AROUND = `umask 022; mkdir -p root && tar xpf in.tar -C root --numeric-owner && cd root || exit 125
+const UNPACKED = 'umask 022; mkdir -p root && tar xpf in.tar -C root --numeric-owner && cd root || exit 125';
+const AROUND = `${UNPACKED}
 sh ../script.sh; status=$?
 cd .. && tar cf out.tar --numeric-owner -C root . || exit 125
 exit $status`;
@@ -40,21 +41,10 @@ export const script: Task = {
   pool: 'cpu',
   tools: () => ['bwrap', 'fakeroot', 'sh', 'tar'],
   async run(context: StepContext) {
-    const { label, service, files, env, timeout } = context.options as unknown as ScriptOptions;
+    const { label, env, timeout } = context.options as unknown as ScriptOptions;
     const { store, signal } = context;
-    const tree = await store.readTree(context.inputs.tree as TreeArtifact);
     const folder = await context.scratch();
-    await pipeline(
-      Readable.from(tarOfTree(tree, (entries) => store.readEntries(entries, signal))),
-      createWriteStream(path.join(folder, 'in.tar')),
-    );
-    const bytes = (name: string) => store.readBytes((context.inputs[name] as Blob).digest);
-    writeFileSync(path.join(folder, 'script.sh'), await bytes('script'));
-    for (const file of files) {
-      const at = path.join(folder, 'service', service, file);
-      mkdirSync(path.dirname(at), { recursive: true });
-      writeFileSync(at, await bytes(inputName(file)), { mode: 0o755 });
-    }
+    const tree = await prepare(folder, context);
     const { code, stdout, stderr } = await confined(AROUND, { folder, env, limit: timeout * 1000, signal });
     const said = (stdout + stderr).split('\n').filter((line) => line !== '');
     if (code !== 0) throw scriptFailed(label, code, said.slice(-TAIL).join('\n'));
@@ -62,6 +52,35 @@ export const script: Task = {
     return store.putTree(await changed(tree, path.join(folder, 'out.tar'), label, context));
   },
 };
+
+/** Puts into a folder what a script works with: the tree as in.tar, script.sh, and the files of the service. */
+async function prepare(
+  folder: string,
+  { store, signal, options, inputs }: Pick<StepContext, 'store' | 'signal' | 'options' | 'inputs'>,
+): Promise<Tree> {
+  const { service, files } = options as unknown as ScriptOptions;
+  const tree = await store.readTree(inputs.tree as TreeArtifact);
+  const archive = tarOfTree(tree, (entries) => store.readEntries(entries, signal));
+  await pipeline(Readable.from(archive), createWriteStream(path.join(folder, 'in.tar')));
+  const bytes = (name: string) => store.readBytes((inputs[name] as Blob).digest);
+  writeFileSync(path.join(folder, 'script.sh'), await bytes('script'));
+  for (const file of files) {
+    const at = path.join(folder, 'service', service, file);
+    mkdirSync(path.dirname(at), { recursive: true });
+    writeFileSync(at, await bytes(inputName(file)), { mode: 0o755 });
+  }
+  return tree;
+}
+
+/** A shell where a script works, with what it works with; what is done there is lost. Gives the shell's exit code. */
+export async function shellAt(
+  folder: string,
+  context: Pick<StepContext, 'store' | 'signal' | 'options' | 'inputs'>,
+): Promise<number> {
+  await prepare(folder, context);
+  const { env } = context.options as unknown as ScriptOptions;
+  return confinedHere(`${UNPACKED}\nexec sh`, { folder, env });
+}
 
 /** How many lines of a script that failed are told. */
 const TAIL = 30;

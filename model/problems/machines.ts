@@ -150,13 +150,24 @@ export const badConfValue = (file: string, key: string, value: string, expected:
     message: `${key} of ${file} must be ${expected}, not "${value}"`,
   });
 
+export const noSuchScript = (service: string, at: string | undefined, known: readonly string[]) =>
+  new Problem({
+    code: 'no-such-script',
+    kind: 'usage',
+    message:
+      at === undefined || known.length === 0
+        ? `${service} has no scripts`
+        : `${service} has no script ${at}${didYouMean(at, known)}`,
+    fix: known.length === 0 ? `write services/${service}/postinst/10-first.sh` : `it has ${known.join(', ')}`,
+  });
+
 export const scriptFailed = (label: string, code: number | null, tail: string) =>
   new Problem({
     code: 'script-failed',
     kind: 'step',
     message: `${label} exited with ${code ?? 'a signal'}`,
     detail: tail === '' ? undefined : tail,
-    fix: 'mend it and build again: what came before it is cached',
+    fix: 'mend it and build again: what came before it is cached; `smol shell` shows the tree that it got',
   });
 
 export const scriptTimedOut = (seconds: number) =>
@@ -183,6 +194,14 @@ export const jobUnfinished = (tail: string) =>
     message: 'the VM ended before the job did, and left no results',
     detail: tail.replaceAll('\r', '').split('\n').slice(-20).join('\n').trim() || undefined,
     fix: "the service's /etc/rc must source basicrc or linuxrc, which do the job; and its memory must hold the files",
+  });
+
+export const jobTooLarge = (room: string) =>
+  new Problem({
+    code: 'job-too-large',
+    kind: 'step',
+    message: `what the job left in $OUT does not fit into ${room}`,
+    fix: 'give it more room with --out-size',
   });
 
 export const noSuchFolder = (folder: string) =>

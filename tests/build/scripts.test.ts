@@ -84,6 +84,22 @@ test('each script is a step: a change of the last runs no other, and a failure r
     box.told(failed),
     /error\[script-failed\]: services\/web\/postinst\/3\.sh exited with 3\n {2}\| oh no\n {2}fix: mend it and build again: what came before it is cached/,
   );
+  // A shell where it failed: the tree that it got, its files, and the script; by default at the one that failed.
+  const shell = (words: string, ...args: string[]) =>
+    execFileSync(process.execPath, [path.join(packageRoot(), 'build/smol/main.js'), 'shell', 'web', ...args], {
+      cwd: box.folder,
+      env: { ...cleanEnvironment(), SMOL_CACHE: box.cache } as NodeJS.ProcessEnv,
+      input: words,
+      encoding: 'utf8',
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+  t.is(shell('cat etc/order ../service/web/data/list.txt; tail -c 7 ../script.sh; id -u'), '1\n2\na list\nexit 3\n0\n');
+  t.is(shell('cat etc/order', '--at', '2.sh'), '1\n');
+  t.regex(
+    (await box.smol(['shell', 'web', '--at', '4.sh'])).stderr,
+    /no-such-script.*it has services\/web\/postinst\/1\.sh/s,
+  );
+
   box.write('services/web/postinst/3.sh', 'cat ../service/web/data/list.txt >> etc/order\n');
   const mended = ranSteps(await build());
   t.deepEqual(

@@ -83,6 +83,8 @@ test.serial('a VM that stays: ps, logs, send, console by a terminal, restart wit
   t.true(resumed.stdout.includes('kept from before: 42'), resumed.stdout + resumed.stderr);
   t.false((await send('cat /etc/rc')).stdout.includes('# changed'));
   await box.smol(['stop', 'shell']);
+  // It is still the old image that its disk is over, whatever was done in between.
+  t.regex((await box.smol(['run', 'shell', '-d', '--arch', 'amd64'])).stderr, /error\[older-disk\]/);
   const fresh = await box.smol(['run', 'shell', '-d', '--arch', 'amd64', '--fresh']);
   t.false(fresh.stdout.includes('kept from before'));
   t.true((await send('cat /etc/rc')).stdout.includes('# changed'));
@@ -182,6 +184,26 @@ exit 7
   t.is(readlinkSync(box.path('left/deep/link')), '../upper');
   t.deepEqual(readdirSync(box.path('left')), ['deep', 'upper']);
   t.regex((await box.smol(['ps', '--all'])).stdout, /^no VM/);
+
+  // Megabytes of zeros are no end of an archive; and more than there is room for is said.
+  box.write('job.sh', 'dd if=/dev/zero of=$OUT/zeros bs=1M count=3; echo end > $OUT/zz-last\n');
+  t.is((await box.smol(['run', 'hello', '--arch', 'amd64', '--exec', 'job.sh', '--out', 'left'])).code, 0);
+  t.is(lstatSync(box.path('left/zeros')).size, 3 * 1024 ** 2);
+  t.is(readFileSync(box.path('left/zz-last'), 'utf8'), 'end\n');
+  const large = await box.smol([
+    'run',
+    'hello',
+    '--arch',
+    'amd64',
+    '--exec',
+    'job.sh',
+    '--out',
+    'left',
+    '--out-size',
+    '1M',
+  ]);
+  t.is(large.code, 1);
+  t.regex(large.stderr, /error\[job-too-large\]: what the job left in \$OUT does not fit into 1M/);
 
   box.write('job.sh', 'echo halfway; poweroff -f; sleep 10\n');
   const gone = await box.smol(['run', 'hello', '--arch', 'amd64', '--exec', 'job.sh']);

@@ -27,6 +27,7 @@ interface GraphFlags {
 /** The commands that build, and that explain what was or would be built. */
 export function addBuilding(root: Command, context: Context): void {
   const { caller, print } = context;
+  root.commandsGroup('Build images:');
   root
     .command('build')
     .description('make the images of services')

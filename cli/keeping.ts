@@ -6,6 +6,7 @@ import type { Context } from './context.ts';
 /** The commands that look after projects, pins, the cache and this host. */
 export function addKeeping(root: Command, context: Context): void {
   const { caller, print } = context;
+  root.commandsGroup('Keep house:');
   root
     .command('init')
     .description('start a project in this directory')

@@ -15,6 +15,7 @@ export function addLooking(root: Command, context: Context): void {
   const { caller, print } = context;
   const json = (value: unknown) => print(JSON.stringify(value, undefined, 2));
 
+  root.commandsGroup('Look into them:');
   root
     .command('ls')
     .description('list what an image has in a directory')
@@ -86,7 +87,7 @@ export function addLooking(root: Command, context: Context): void {
 
   root
     .command('image')
-    .description('change an image in place')
+    .description('make an image larger, in place')
     .command('grow')
     .description('make an image, and the last partition in it, larger; the guest makes its file system larger')
     .argument('<image>', IMAGE_HELP)

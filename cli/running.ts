@@ -75,6 +75,7 @@ const number = (text: string | undefined) => (text === undefined ? undefined : N
 /** The commands that start VMs. */
 export function addRunning(root: Command, context: Context): void {
   const { caller, print } = context;
+  root.commandsGroup('Run them:');
   root
     .command('run')
     .description('build a service, boot it and wait until it answers; ^C stops it')
@@ -123,7 +124,11 @@ export function addRunning(root: Command, context: Context): void {
     .option('--no-network', 'no network at all')
     .option('--bridge <name>', "a second network interface, on a bridge of the host's")
     .option('--share <directory>', 'a directory for the guest, by 9p')
-    .option('--serial <port>', '[address:]port of the host, at which a serial line answers to telnet')
+    .option(
+      '--serial <port>',
+      '[address:]port of the host, at which a serial line answers to telnet',
+      checkedBy(/^((\d{1,3}\.){3}\d{1,3}:)?\d{1,5}$/, 'a port such as 5555'),
+    )
     .option(
       '--consoles <n>',
       'so many virtio consoles more, each a socket',
@@ -151,8 +156,11 @@ export function addRunning(root: Command, context: Context): void {
     .option('--no-frozen', 'pin what is new, in CI too')
     .option('--offline', 'take nothing from the network')
     .option('--json', 'print events as JSON, one a line')
-    .action(async (service: string | undefined, extra: string[], options: RunFlags) => {
+    .action(async (first: string | undefined, rest: string[], options: RunFlags) => {
       context.tellAs(options);
+      // What follows -- may begin at once, where no service is named.
+      const isExtra = first?.startsWith('-') ?? false;
+      const [service, extra] = isExtra ? [undefined, [first!, ...rest]] : [first, rest];
       if (options.watch && options.detach)
         throw usage('--watch stays with the VM, and --detach leaves it', 'give one of them');
       if (options.watch && service === undefined)
@@ -176,10 +184,10 @@ export function addRunning(root: Command, context: Context): void {
         json: _,
         watch: __,
         print: ___,
-        ...rest
+        ...others
       } = options;
       const given = {
-        ...rest,
+        ...others,
         service,
         ports: port,
         drives: drive,

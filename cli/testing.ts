@@ -28,6 +28,7 @@ interface BenchFlags {
 /** The commands that boot VMs to find something out. */
 export function addTesting(root: Command, context: Context): void {
   const { caller, print } = context;
+  root.commandsGroup('Test and measure them:');
   root
     .command('test')
     .description('build services, boot each, and do its checks; exits with 1 if any fails')
@@ -50,7 +51,7 @@ export function addTesting(root: Command, context: Context): void {
 
   root
     .command('bench')
-    .description('measure')
+    .description('measure how fast services boot')
     .command('boot')
     .description(
       'boot a service many times, and say how long that takes: to the console, to user land, until it answers',

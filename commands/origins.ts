@@ -45,7 +45,12 @@ function composed(history: History, records: Records): ReadonlyMap<Digest, KeyRe
   const found = history
     .names()
     .flatMap((name) => records.read(history.get(name)?.key ?? '') ?? [])
-    .filter(({ parts }) => parts.task === compose.kind || parts.task === script.kind);
+    .filter(
+      (record) =>
+        record.parts.task === compose.kind ||
+        // A script that changed nothing brought nothing.
+        (record.parts.task === script.kind && inputsOf(record).tree !== record.output.digest),
+    );
   return new Map(found.map((record) => [record.output.digest, record]));
 }
 
@@ -78,7 +83,8 @@ async function originsOf(
   const isDirectory = new Set(tree.filter(({ type }) => type === 'directory').map((entry) => entry.path));
   for (const { label, tree: layer } of layersOf(record)) {
     const below = await store.readTree({ digest: layer });
-    const finer = await originsOf(layer, below, records, store);
+    // What is composed of one layer alone may be that layer.
+    const finer = layer === digest ? new Map<string, string>() : await originsOf(layer, below, records, store);
     for (const { path: at } of below) {
       if (!origins.has(at) || !isDirectory.has(at)) origins.set(at, finer.get(at) ?? label);
     }

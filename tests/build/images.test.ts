@@ -234,3 +234,15 @@ test('what cannot be looked into, and is not there', async (t) => {
   t.is(outside.stdout, 'a secret\n', outside.stderr);
   t.regex((await box.smol(['ls', 'web'], { cwd: '/' })).stderr, /no-such-image/);
 });
+
+test('an image of one set alone, and of a script that changes nothing', async (t) => {
+  const { box } = await built(t, 'ext2');
+  box.write(
+    'services/one/service.yaml',
+    'description: x\nsets: [rescue]\nsize: 4M\nfiles: {/etc/rc: {content: "x"}}\n',
+  );
+  box.write('services/one/postinst/1.sh', 'true\n');
+  t.is((await box.smol(['build', 'one'])).code, 0);
+  t.is((await box.smol(['verify', 'one'])).code, 0);
+  t.regex((await box.smol(['du', 'one'])).stdout, /1 file +the set rescue$/m);
+});

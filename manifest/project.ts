@@ -71,11 +71,11 @@ export class Project {
     return this.#names('kernels', () => true, '.yaml');
   }
 
-  /** Throws `unknown-service`; `place` is where the name is written, if not on the command line. */
-  async service(name: string, place?: Place): Promise<FoundService> {
+  /** Throws `unknown-service`; `where` is where the name is written, if not on the command line. */
+  async service(name: string, where?: Where): Promise<FoundService> {
     // A name is no path: it must not lead elsewhere.
     const file = /^[^/.][^/]*$/.test(name) ? this.find(`services/${name}/service.yaml`) : undefined;
-    if (file === undefined) throw unknownService(name, this.services(), place);
+    if (file === undefined) throw unknownService(name, this.services(), await where?.());
     return { name, folder: path.dirname(file), manifest: await this.#read<Service>(file, 'service') };
   }
 

@@ -110,7 +110,7 @@ export async function archsOf(project: Project, { manifest }: FoundService): Pro
 interface Edge {
   readonly from: string;
   readonly to: string;
-  readonly place: Place;
+  readonly where: () => Promise<Place>;
 }
 
 /** A service for an architecture. `users` lead to it by their from: keys. Throws `Problems` with all that is wrong with it. */
@@ -268,11 +268,14 @@ async function baseOf(
 ): Promise<Target | undefined> {
   const { from } = manifest.value;
   if (from === undefined) return undefined;
-  const place = await manifest.place(['from']);
-  const edges = [...users, { from: name, to: from, place }];
+  const where = () => manifest.place(['from']);
+  const edges = [...users, { from: name, to: from, where }];
   const start = edges.findIndex((edge) => edge.from === from);
-  if (start >= 0) throw problems.cycle(edges.slice(start));
-  return resolveTarget(project, await project.service(from, place), arch, edges);
+  if (start >= 0) {
+    const circle = edges.slice(start).map(async (edge) => ({ ...edge, place: await edge.where() }));
+    throw problems.cycle(await Promise.all(circle));
+  }
+  return resolveTarget(project, await project.service(from, where), arch, edges);
 }
 
 /** What mkimg.sh makes: the file system that the host has tools for. */

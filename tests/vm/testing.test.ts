@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { linuxProject, writeService } from '../rig/debian.ts';
 
@@ -82,4 +83,29 @@ test('a service that never answers fails its test; a check that says nothing is 
     (await box.smol(['test', 'mute'])).stderr,
     /error\[no-check\]: a check has one of http, tcp, console or command\n --> .*:5:/,
   );
+});
+
+test('smol bench boot: the clocks of several boots, and what the kernel says of its own time', async (t) => {
+  const box = linuxProject(t);
+  const rc = '#!/bin/sh\n/bin/busybox --install -s /bin\n. /etc/include/linuxrc\necho it is up\n';
+  writeService(box, 'quick', rc, 'run: {ready: {console: it is up}}\n');
+  const result = await box.smol(['bench', 'boot', 'quick', '-n', '2', '--arch', 'amd64', '--json']);
+  t.is(result.code, 0, result.stdout + result.stderr);
+  const report = JSON.parse(result.stdout) as {
+    accelerator: string;
+    host: { qemu: string };
+    subjects: { name: string; runs: object[]; clocks: Record<string, { min: number; p50: number; p95: number }> }[];
+    trace: string;
+  };
+  t.regex(report.host.qemu, /^\d+\.\d+/);
+  const [{ runs, clocks }] = report.subjects as [(typeof report.subjects)[0]];
+  t.is(runs.length, 2);
+  t.true(clocks.console!.min > 0 && clocks.console!.min <= clocks.ready!.min);
+  t.true(clocks.ready!.min <= clocks.ready!.p50 && clocks.ready!.p50 <= clocks.ready!.p95);
+  const { traceEvents } = JSON.parse(readFileSync(report.trace, 'utf8')) as {
+    traceEvents: { name: string; ts: number }[];
+  };
+  t.true(traceEvents.some(({ name }) => name.startsWith('Linux version')));
+  t.true(traceEvents.length > 50);
+  t.regex((await box.smol(['ps', '--all'])).stdout, /^no VM/);
 });

@@ -87,7 +87,7 @@ test('a download that breaks off is resumed where it ended', async (t) => {
   t.true(box.read('smol.lock.yaml').includes('etc.tgz'));
 });
 
-test('a download that always breaks off', async (t) => {
+test.serial('a download that always breaks off', async (t) => {
   const { mirror, told, box } = await project(t);
   const bytes = await etc();
   mirror.serve(`${SETS}/etc.tgz`, (_, response) => {
@@ -102,7 +102,8 @@ test('a download that always breaks off', async (t) => {
   t.deepEqual(readdirSync(path.join(box.cache, 'scratch')), []);
 });
 
-test('a server that says nothing any more', async (t) => {
+// Alone: on a busy machine a short patience would end before the server is reached.
+test.serial('a server that says nothing any more', async (t) => {
   const { mirror, told } = await project(t);
   mirror.serve(`${SETS}/etc.tgz`, (_, response) => {
     response.writeHead(200, { 'content-length': 1000 }).write('\x1f\x8b');

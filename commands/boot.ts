@@ -4,6 +4,7 @@ import path from 'node:path';
 import { isHeld, makeDirectory } from '../host/files.ts';
 import { cacheRoot } from '../host/paths.ts';
 import { whyNotFree } from '../host/ports.ts';
+import { birthOf } from '../host/process.ts';
 import type { Json } from '../model/json.ts';
 import * as problems from '../model/problems.ts';
 import { GUESTS } from '../plan/guests.ts';
@@ -11,7 +12,7 @@ import { drivesOf, filesOf, machineOf, type Runnable, type RunWishes, varFile, v
 import { type Choice, chooseAccelerator } from '../vm/accelerator.ts';
 import { killNow, makeOverlay, makeRuntimeFolder, RunningVm, stopVm } from '../vm/launch.ts';
 import type { Accelerator, Forward, Machine } from '../vm/machine.ts';
-import { birthOf, DISK, type Registry, type VmRecord } from '../vm/registry.ts';
+import { DISK, type Registry, type VmRecord } from '../vm/registry.ts';
 import type { Bootable } from './bootable.ts';
 import { pageOf, untilReady } from './readiness.ts';
 import type { Caller } from './session.ts';

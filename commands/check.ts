@@ -1,12 +1,11 @@
 import { deviations } from '../formats/compare.ts';
-import { layOutDisk, ownerOf } from '../formats/disk.ts';
+import { ownerOf } from '../formats/disk.ts';
 import { gptComplaints } from '../formats/gpt.ts';
-import { type MtreeEntry, parseMtree } from '../formats/mtree.ts';
-import { numbersOf } from '../formats/passwd.ts';
-import type { Volume } from '../formats/volume.ts';
-import { cacheRoot } from '../host/paths.ts';
+import { ENTRY_TYPES, type MtreeEntry, parseMtree } from '../formats/mtree.ts';
+import { numberOf, numbersOf } from '../formats/passwd.ts';
+import type { Volume, VolumeEntry } from '../formats/volume.ts';
 import type { Entry } from '../model/artifact.ts';
-import { formOf } from '../tasks/image.ts';
+import { diskOf } from '../tasks/image.ts';
 import { type OpenImage, withImage } from './images.ts';
 import { type Provenance, provenanceOf } from './origins.ts';
 import type { Caller } from './session.ts';
@@ -35,16 +34,17 @@ export interface CheckReport {
  */
 export async function check(caller: Pick<Caller, 'folder'>, name: string, arch?: string): Promise<CheckReport> {
   return withImage(caller, name, arch, async (image) => {
-    const { volume, source, project, file } = image;
-    const made = project && (await provenanceOf(file, project, cacheRoot()));
-    const found = describedBySets(volume, made);
+    const { volume, source, file } = image;
+    const entries = volume.entries();
+    const made = await provenanceOf(image);
+    const found = describedBySets(volume, entries, made);
     return {
       file,
       fs: volume.form.name,
-      entries: volume.entries().length,
+      entries: entries.length,
       wrong: [
         ...(volume.partition === undefined ? [] : gptComplaints(source)),
-        ...volume.complaints(),
+        ...volume.complaints(entries),
         ...(made === undefined ? [] : await deviationsFrom(made, image)),
         ...found.wrong,
       ],
@@ -56,36 +56,26 @@ export async function check(caller: Pick<Caller, 'folder'>, name: string, arch?:
   });
 }
 
-/** The file of an image that a byte of it belongs to, or in what else it lies, in words. */
-export function ownerIn({ tree, options, key }: Provenance, position: number): string {
-  const disk = layOutDisk(tree, formOf(options, tree), key)!;
-  const owner = ownerOf(disk, position);
-  return typeof owner === 'string' ? owner : `/${owner.path}`;
-}
-
 /** Bytes that are not what the image was made to have. */
 async function deviationsFrom(made: Provenance, { source }: OpenImage): Promise<string[]> {
   const { tree, options, key, store } = made;
-  const disk = layOutDisk(tree, formOf(options, tree), key)!;
+  const disk = diskOf(options, tree, key)!;
   if (source.size !== disk.size) return [`it has ${source.size} bytes, and was made with ${disk.size}`];
   const { signal } = new AbortController();
   const places = await deviations(disk, (entries) => store.readEntries(entries, signal), source);
-  return places.map((position) => `byte ${position}, of ${ownerIn(made, position)}, is not what it was made to be`);
+  return places.map((position) => `byte ${position}, of ${ownerOf(disk, position)}, is not what it was made to be`);
 }
 
 const MANIFEST = /^etc\/mtree\/set\.[^/]+$/;
-const TYPES = { file: 'file', dir: 'directory', link: 'symlink', char: 'character', block: 'block', fifo: 'fifo' };
 
 /** What the manifests of sets say that is otherwise. What the layer of a manifest did not bring itself, it cannot tell. */
-function describedBySets(volume: Volume, made: Provenance | undefined) {
-  const tree = volume.tree();
+function describedBySets(volume: Volume, entries: readonly VolumeEntry[], made: Provenance | undefined) {
+  const tree = volume.tree(entries);
   const byPath = new Map(tree.map((entry) => [entry.path, entry]));
-  const inodes = new Map(volume.entries().map(({ path, inode }) => [path, inode]));
+  const inodes = new Map(entries.map(({ path, inode }) => [path, inode]));
   const text = (path: string) => {
     const inode = inodes.get(path);
-    return inode === undefined
-      ? ''
-      : Buffer.concat([...volume.pieces({ inode })].map((piece) => Buffer.from(piece))).toString();
+    return inode === undefined ? '' : volume.contents({ inode }).toString();
   };
   const users = numbersOf(text('etc/master.passwd') || text('etc/passwd'), 'root');
   const groups = numbersOf(text('etc/group'), 'wheel');
@@ -123,11 +113,11 @@ function differences(
   users: ReadonlyMap<string, number>,
   groups: ReadonlyMap<string, number>,
 ): string[] {
-  const type = TYPES[expected.type as keyof typeof TYPES];
+  const type = expected.type && ENTRY_TYPES[expected.type];
   if (type !== undefined && entry.type !== type) return [`it is a ${entry.type}, not a ${type}`];
   const octal = (mode: number | undefined) => mode?.toString(8).padStart(4, '0');
   const number = (names: ReadonlyMap<string, number>, name: string | undefined) =>
-    name === undefined ? undefined : /^\d+$/.test(name) ? Number(name) : names.get(name);
+    name === undefined ? undefined : numberOf(name, names);
   const content = entry.type === 'file' ? entry.content : undefined;
   const rows: [what: string, is: unknown, should: unknown][] = [
     // Symbolic links have no mode of their own.

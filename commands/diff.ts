@@ -1,11 +1,11 @@
 import { firstDifference } from '../engine/reproduce.ts';
+import { ownerOf } from '../formats/disk.ts';
 import { diffTrees, type PathChange } from '../formats/treediff.ts';
 import { pieces } from '../host/files.ts';
-import { cacheRoot } from '../host/paths.ts';
-import type { Entry } from '../model/artifact.ts';
-import { ownerIn } from './check.ts';
+import type { Tree } from '../model/artifact.ts';
+import { diskOf } from '../tasks/image.ts';
 import { type OpenImage, withImage } from './images.ts';
-import { type Provenance, provenanceOf } from './origins.ts';
+import { provenanceOf } from './origins.ts';
 import type { Caller } from './session.ts';
 
 /** What is different at a path of two images, and what brought it there, if that is known. */
@@ -31,8 +31,9 @@ export async function diff(
 
 async function diffImages(a: OpenImage, b: OpenImage): Promise<ImageDiff> {
   const [before, after] = [a.volume.tree(), b.volume.tree()];
-  const made = await Promise.all([a, b].map(provenance));
-  const changes = [...diffTrees(before, after), ...touched(before, after)];
+  const made = await Promise.all([a, b].map(provenanceOf));
+  const differing = diffTrees(before, after);
+  const changes = [...differing, ...touched(before, after, differing)];
   if (changes.length > 0) {
     const origins = ({ path }: { path: string }) => ({
       before: made[0]?.origins.get(path),
@@ -42,16 +43,13 @@ async function diffImages(a: OpenImage, b: OpenImage): Promise<ImageDiff> {
   }
   const position = await firstDifference(pieces(a.file), pieces(b.file));
   if (position === undefined) return { changes: [] };
-  return { changes: [], byte: { position, where: made[1] && ownerIn(made[1], position) } };
-}
-
-async function provenance({ file, project }: OpenImage): Promise<Provenance | undefined> {
-  return project && provenanceOf(file, project, cacheRoot());
+  const disk = made[1] && diskOf(made[1].options, made[1].tree, made[1].key);
+  return { changes: [], byte: { position, where: disk && ownerOf(disk, position) } };
 }
 
 /** What differs in nothing but its time. */
-function touched(before: readonly Entry[], after: readonly Entry[]): Omit<ImageChange, 'origins'>[] {
-  const changed = new Set(diffTrees(before, after).map(({ path }) => path));
+function touched(before: Tree, after: Tree, differing: readonly PathChange[]): Omit<ImageChange, 'origins'>[] {
+  const changed = new Set(differing.map(({ path }) => path));
   const old = new Map(before.map((entry) => [entry.path, entry]));
   return after.flatMap((entry) => {
     const was = old.get(entry.path);

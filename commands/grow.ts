@@ -1,6 +1,7 @@
 import { closeSync, fsyncSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { grownGpt } from '../formats/gpt.ts';
+import { SECTOR } from '../formats/sectors.ts';
 import { asProblem, isHeld } from '../host/files.ts';
 import { ImageFile } from '../host/imagefile.ts';
 import { imageHeld, notGrowable } from '../model/problems.ts';
@@ -16,8 +17,6 @@ export interface Growth {
   /** Whether it has a GPT, whose last partition has grown with it. */
   readonly partition: boolean;
 }
-
-const SECTOR = 512;
 
 /**
  * Makes an image larger, by a size such as `4G`: the file gets a hole at its end, and the last partition of its GPT reaches

@@ -4,12 +4,13 @@ import { Store } from '../cache/store.ts';
 import { History } from '../engine/history.ts';
 import { inputsOf } from '../engine/keyed.ts';
 import { diffTrees } from '../formats/treediff.ts';
-import type { Project } from '../manifest/project.ts';
+import { cacheRoot } from '../host/paths.ts';
 import type { Digest, Tree } from '../model/artifact.ts';
 import { CorruptBlob } from '../model/step.ts';
 import { compose, layersOf } from '../tasks/compose.ts';
 import { type ImageOptions, imageStepName } from '../tasks/image.ts';
 import { script } from '../tasks/script.ts';
+import type { OpenImage } from './images.ts';
 
 /** How an image of a project was made the last time. */
 export interface Provenance {
@@ -22,8 +23,9 @@ export interface Provenance {
 }
 
 /** How an image was made; undefined if it is not one of the project's, or the cache has lost what it was made of. */
-export async function provenanceOf(file: string, project: Project, cache: string): Promise<Provenance | undefined> {
-  if (path.dirname(path.resolve(file)) !== project.images) return undefined;
+export async function provenanceOf({ file, project }: OpenImage): Promise<Provenance | undefined> {
+  if (project === undefined || path.dirname(path.resolve(file)) !== project.images) return undefined;
+  const cache = cacheRoot();
   const [store, records] = [new Store(cache), new Records(cache)];
   const history = new History(path.join(project.state, 'history'));
   const key = history.get(imageStepName(path.basename(file, '.img')))?.key;

@@ -1,6 +1,5 @@
 import { statSync } from 'node:fs';
 import type { VolumeEntry } from '../formats/volume.ts';
-import { cacheRoot } from '../host/paths.ts';
 import { withImage } from './images.ts';
 import { provenanceOf } from './origins.ts';
 import type { Caller } from './session.ts';
@@ -37,8 +36,9 @@ export async function usage(
   name: string,
   { arch, depth = 2 }: { arch?: string | undefined; depth?: number | undefined } = {},
 ): Promise<UsageReport> {
-  return withImage(caller, name, arch, async ({ file, source, volume, project }) => {
-    const made = project && (await provenanceOf(file, project, cacheRoot()));
+  return withImage(caller, name, arch, async (image) => {
+    const { file, source, volume } = image;
+    const made = await provenanceOf(image);
     const { form } = volume;
     const files = eachOnce(volume.entries());
     const contents = files.reduce((sum, { size }) => sum + size, 0);

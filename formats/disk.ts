@@ -1,4 +1,4 @@
-import type { Entry, Tree } from '../model/artifact.ts';
+import type { Tree } from '../model/artifact.ts';
 import { ext2 } from './ext2/write.ts';
 import { ffs } from './ffs/write.ts';
 import { type FileSystem, type Layout, rangesOf } from './filesystem.ts';
@@ -78,10 +78,11 @@ export async function writeDisk(disk: Disk, contents: Contents, target: BlockSin
   await sink.flush();
 }
 
-/** The entry whose contents a byte of a disk belongs to; or the tables that it is in, in words. */
-export function ownerOf({ size, layout }: Disk, position: number): Entry | string {
+/** The path in the image whose contents a byte of a disk belongs to; or the tables that it is in; in words. */
+export function ownerOf({ size, layout }: Disk, position: number): string {
   const at = position - PARTITION_START;
   if (at < 0 || at >= partitionLength(size)) return 'the partition table';
   const owns = (inode: Inode) => [...rangesOf(inode, layout.form)].some(([from, to]) => at >= from && at < to);
-  return layout.inodes.find(owns)?.entry ?? 'the tables of the file system';
+  const inode = layout.inodes.find(owns);
+  return inode === undefined ? 'the tables of the file system' : `/${inode.entry.path}`;
 }

@@ -1,11 +1,11 @@
 import { crc32 } from 'node:zlib';
+import { SECTOR } from './sectors.ts';
 import type { Extent } from './sink.ts';
 import { guidBytes, uuidFrom } from './uuid.ts';
 import type { BlockSource } from './volumeform.ts';
 
 /** GUID partition tables, as the UEFI specification 2.10 has them in section 5. Sectors are 512 bytes. */
 
-const SECTOR = 512;
 const ENTRIES = 128;
 const ENTRY_SIZE = 128;
 const TABLE_SECTORS = (ENTRIES * ENTRY_SIZE) / SECTOR;

@@ -1,3 +1,5 @@
+import type { Entry } from '../model/artifact.ts';
+
 /** Manifests of file trees: mtree(5), in all of its forms: full paths (mtree -C), or names within each other, and /set. */
 
 export interface MtreeEntry {
@@ -22,6 +24,16 @@ export interface MtreeEntry {
 }
 
 const TYPES: ReadonlySet<string> = new Set(['file', 'dir', 'link', 'char', 'block', 'fifo', 'socket']);
+
+/** What the types are in a tree; which has no sockets. */
+export const ENTRY_TYPES: Readonly<Record<string, Entry['type']>> = {
+  file: 'file',
+  dir: 'directory',
+  link: 'symlink',
+  char: 'character',
+  block: 'block',
+  fifo: 'fifo',
+};
 
 const SAME: Readonly<Record<string, string>> = { uid: 'uname', uname: 'uid', gid: 'gname', gname: 'gid' };
 

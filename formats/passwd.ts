@@ -9,3 +9,8 @@ export function numbersOf(text: string, zero: string): Map<string, number> {
     .filter((fields) => fields.length > 2);
   return new Map([[zero, 0], ...rows.map(([name, , number]): [string, number] => [name!, Number(number)])]);
 }
+
+/** The number of an owner, given by name or as a number; undefined if nobody has that name. */
+export function numberOf(name: string, known: ReadonlyMap<string, number>): number | undefined {
+  return /^\d+$/.test(name) ? Number(name) : known.get(name);
+}

@@ -70,10 +70,15 @@ export class Volume {
     yield* this.#content(this.form.inode(number));
   }
 
-  /** The volume as a tree, each file read for its digest. */
-  tree(): Tree {
+  /** The whole contents of a file. */
+  contents({ inode: number }: Pick<VolumeEntry, 'inode'>): Buffer {
+    return this.#whole(this.form.inode(number));
+  }
+
+  /** The volume as a tree, each file read for its digest. `entries` are all that it has, where they are at hand. */
+  tree(entries: readonly VolumeEntry[] = this.entries()): Tree {
     const digests = new Map<number, Digest>();
-    return this.entries().map(({ inode, size, links, ...entry }): Entry => {
+    return entries.map(({ inode, size, links, ...entry }): Entry => {
       if (entry.type !== 'file') return entry;
       const digest = digests.get(inode) ?? digestOf(this.pieces({ inode }));
       digests.set(inode, digest);
@@ -83,13 +88,13 @@ export class Volume {
   }
 
   /** What contradicts itself: blocks with two owners, links that were miscounted, directories that name the wrong parent. */
-  complaints(): string[] {
+  complaints(entries: readonly VolumeEntry[] = this.entries()): string[] {
     const wrong: string[] = [];
     const owners = new Map<number, string>();
     const names = new Map<number, number>([[ROOT_INODE, 1]]);
     const seen = new Set<number>();
     const parents = new Map<string, number>([['', ROOT_INODE]]);
-    for (const entry of this.entries()) {
+    for (const entry of entries) {
       const { path, inode: number, type, links } = entry;
       if (path !== '') names.set(number, (names.get(number) ?? 0) + 1);
       if (type === 'directory') parents.set(path, number);
@@ -110,7 +115,7 @@ export class Volume {
       ).length;
       if (links !== 2 + subdirectories) wrong.push(`/${path} counts ${links} links, not ${2 + subdirectories}`);
     }
-    for (const { path, inode, type, links } of this.entries()) {
+    for (const { path, inode, type, links } of entries) {
       if (type !== 'directory' && names.get(inode) !== links) {
         wrong.push(`/${path} counts ${links} links, not ${names.get(inode)}`);
       }
@@ -135,13 +140,13 @@ export class Volume {
   #target(inode: DiskInode, path: string): string {
     if (inode.target !== undefined) return inode.target;
     if (inode.size > LONGEST_TARGET) throw new BrokenVolume(`/${path} is a link of ${inode.size} bytes`);
-    return Buffer.concat([...this.#content(inode)].map((piece) => Buffer.from(piece))).toString('utf8');
+    return this.#whole(inode).toString('utf8');
   }
 
   #names(number: number, path: string): { name: string; inode: number }[] {
     const inode = this.form.inode(number);
     if (inode.size > LARGEST_DIRECTORY) throw new BrokenVolume(`the directory /${path} has ${inode.size} bytes`);
-    const bytes = Buffer.concat([...this.#content(inode)].map((piece) => Buffer.from(piece)));
+    const bytes = this.#whole(inode);
     const found: { name: string; inode: number }[] = [];
     for (let at = 0; at + 8 <= bytes.length; ) {
       const length = bytes.readUInt16LE(at + 4);
@@ -159,6 +164,10 @@ export class Volume {
       at += length;
     }
     return found;
+  }
+
+  #whole(inode: DiskInode): Buffer {
+    return Buffer.concat([...this.#content(inode)].map((piece) => Buffer.from(piece)));
   }
 
   *#content(inode: DiskInode): Generator<Buffer> {

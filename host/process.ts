@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { accessSync, constants, openSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, openSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { programFailed } from '../model/problems.ts';
 
@@ -92,11 +92,24 @@ export function startDetached(
 
 /** What a process has used: processor time in milliseconds, and bytes of memory; where proc(5) tells. */
 export function usageOf(pid: number): { cpuMs: number; rss: number } | undefined {
+  const fields = statusOf(pid);
+  if (fields === undefined) return undefined;
+  const ticks = Number(fields[11]) + Number(fields[12]);
+  return { cpuMs: (ticks * 1000) / TICKS_PER_SECOND, rss: Number(fields[21]) * PAGE };
+}
+
+/** When a process began, in the words of the host, to tell it from a later one with the same pid; where proc(5) tells. */
+export function birthOf(pid: number): string {
+  if (!existsSync('/proc/self/stat')) return 'unknown';
+  return statusOf(pid)?.[19] ?? 'gone';
+}
+
+/** What proc(5) has in `stat` of a process from its state on, or undefined. */
+function statusOf(pid: number): string[] | undefined {
   try {
+    // The field before is the program's name in parentheses, and may hold anything.
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const ticks = Number(fields[11]) + Number(fields[12]);
-    return { cpuMs: (ticks * 1000) / TICKS_PER_SECOND, rss: Number(fields[21]) * PAGE };
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
     return undefined;
   }

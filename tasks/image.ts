@@ -42,7 +42,7 @@ export const image: Task = {
   async run(context: StepContext) {
     const options = context.options as unknown as ImageOptions;
     const tree = await context.store.readTree(context.inputs.tree as TreeArtifact);
-    const disk = layOutDisk(tree, formOf(options, tree), context.key);
+    const disk = diskOf(options, tree, context.key);
     if (disk === undefined) throw tooSmall(options, tree);
     const contents: Contents = (entries) => context.store.readEntries(entries, context.signal);
     const name = 'disk.img';
@@ -58,9 +58,8 @@ export const image: Task = {
   },
   async locate({ store, options, inputs }, position) {
     const tree = await store.readTree(inputs.tree as TreeArtifact);
-    const disk = layOutDisk(tree, formOf(options as unknown as ImageOptions, tree), '');
-    const owner = disk === undefined ? 'the image' : ownerOf(disk, position);
-    return typeof owner === 'string' ? owner : `/${owner.path}`;
+    const disk = diskOf(options as unknown as ImageOptions, tree, '');
+    return disk === undefined ? 'the image' : ownerOf(disk, position);
   },
 };
 
@@ -73,8 +72,13 @@ export function imageStepName(target: string): string {
   return `image ${target}`;
 }
 
-/** The disk that an image step writes of a tree; the size of what is to be as small as it can comes from the tree. */
-export function formOf({ size, partition, fs }: ImageOptions, tree: Tree): DiskForm {
+/** The disk that an image step with a key writes of a tree; undefined if the tree does not fit. */
+export function diskOf(options: ImageOptions, tree: Tree, key: string): Disk | undefined {
+  return layOutDisk(tree, formOf(options, tree), key);
+}
+
+/** The size of what is to be as small as it can comes from the tree. */
+function formOf({ size, partition, fs }: ImageOptions, tree: Tree): DiskForm {
   if ('bytes' in size) return { size: size.bytes, partition, fs };
   const free = size.free + Math.ceil((contentSize(tree) * size.percent) / 100);
   return { size: smallestDisk(tree, fs, free), partition, fs };
@@ -90,7 +94,7 @@ async function patchOfPrior(disk: Disk, contents: Contents, context: StepContext
   if (prior === undefined) return undefined;
   try {
     const tree = await store.readTree({ digest: prior.inputs.tree! });
-    const before = layOutDisk(tree, formOf(prior.options as unknown as ImageOptions, tree), prior.key);
+    const before = diskOf(prior.options as unknown as ImageOptions, tree, prior.key);
     return before && (await patchOf(before, disk, contents));
   } catch (error) {
     // What the last image was made of need not be in the cache any more; what this one is made of is asked for again.

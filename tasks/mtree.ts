@@ -1,8 +1,9 @@
 import { parseMtree } from '../formats/mtree.ts';
 import { numbersOf } from '../formats/passwd.ts';
 import { byPath, isFile } from '../formats/tree.ts';
-import type { DirectoryEntry, Tree, TreeArtifact } from '../model/artifact.ts';
+import type { DirectoryEntry, TreeArtifact } from '../model/artifact.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
+import { textOf } from './text.ts';
 
 /**
  * The directories that sets leave out of their archives but describe in their manifests, etc/mtree/set.*: without them
@@ -16,8 +17,8 @@ export const mtree: Task = {
   pool: 'cpu',
   async run(context: StepContext) {
     const tree = await context.store.readTree(context.inputs.tree as TreeArtifact);
-    const users = numbersOf(await textOf(context, tree, 'etc/master.passwd'), 'root');
-    const groups = numbersOf(await textOf(context, tree, 'etc/group'), 'wheel');
+    const users = numbersOf((await textOf(tree, 'etc/master.passwd', context)) ?? '', 'root');
+    const groups = numbersOf((await textOf(tree, 'etc/group', context)) ?? '', 'wheel');
     const known = new Map(tree.map((entry) => [entry.path, entry]));
     const directories = new Map<string, DirectoryEntry>();
     for (const manifest of tree.filter(isFile).filter(({ path }) => /^etc\/mtree\/set\.[^/]+$/.test(path))) {
@@ -46,9 +47,4 @@ export const mtree: Task = {
 
 export function mtreeStep(target: string, tree: Step): Step {
   return { name: `mtree ${target}`, task: mtree, options: {}, inputs: { tree } };
-}
-
-async function textOf(context: StepContext, tree: Tree, path: string): Promise<string> {
-  const file = tree.filter(isFile).find((entry) => entry.path === path);
-  return file === undefined ? '' : (await context.store.readEntry(file, context.signal)).toString();
 }

@@ -1,8 +1,9 @@
 import { parsePackingList } from '../formats/pkgsrc/plist.ts';
-import { isFile, withParents } from '../formats/tree.ts';
+import { withParents } from '../formats/tree.ts';
 import type { Entry, TreeArtifact } from '../model/artifact.ts';
 import { brokenArchive } from '../model/problems.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
+import { textOf } from './text.ts';
 
 interface Options {
   /** With its version. */
@@ -25,10 +26,7 @@ export const install: Task = {
   async run(context: StepContext) {
     const { name } = context.options as unknown as Options;
     const tree = await context.store.readTree(context.inputs.tree as TreeArtifact);
-    const text = async (path: string) => {
-      const file = tree.filter(isFile).find((entry) => entry.path === path);
-      return file === undefined ? '' : (await context.store.readEntry(file, context.signal)).toString();
-    };
+    const text = async (path: string) => (await textOf(tree, path, context)) ?? '';
     const list = parsePackingList(await text('+CONTENTS'));
     if (list.name !== name) throw brokenArchive(`the package ${name}`, `it says that it is ${list.name ?? 'nothing'}`);
     const base = list.prefix ?? /^LOCALBASE=(.+)$/m.exec(await text('+BUILD_INFO'))?.[1] ?? '/usr/pkg';

@@ -1,9 +1,10 @@
-import { type MtreeEntry, parseMtree } from '../formats/mtree.ts';
-import { numbersOf } from '../formats/passwd.ts';
-import { isFile, withParents } from '../formats/tree.ts';
+import { ENTRY_TYPES, type MtreeEntry, parseMtree } from '../formats/mtree.ts';
+import { numberOf, numbersOf } from '../formats/passwd.ts';
+import { withParents } from '../formats/tree.ts';
 import type { Blob, Entry, Tree, TreeArtifact } from '../model/artifact.ts';
 import { badSpecification } from '../model/problems.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
+import { textOf } from './text.ts';
 
 interface Options {
   /** The file, for messages. */
@@ -35,14 +36,14 @@ export const specification: Task = {
       const fail = (why: string) => badSpecification(file, wanted.line, why);
       const id = (name: string | undefined, known: ReadonlyMap<string, number>, what: string) => {
         if (name === undefined) return undefined;
-        const number = /^\d+$/.test(name) ? Number(name) : known.get(name);
+        const number = numberOf(name, known);
         if (number === undefined) throw fail(`there is no ${what} ${name} in the sets or the rootdir`);
         return number;
       };
       const entry = entries.get(wanted.path) ?? made(wanted, fail);
       if (entry === undefined) continue;
-      if (wanted.type !== undefined && TYPES[wanted.type] !== entry.type) {
-        throw fail(`/${wanted.path} is a ${entry.type}, not a ${TYPES[wanted.type] ?? wanted.type}`);
+      if (wanted.type !== undefined && ENTRY_TYPES[wanted.type] !== entry.type) {
+        throw fail(`/${wanted.path} is a ${entry.type}, not a ${ENTRY_TYPES[wanted.type] ?? wanted.type}`);
       }
       entries.set(wanted.path, {
         ...entry,
@@ -71,15 +72,6 @@ export function specificationStep(
     inputs: { tree, specification: spec.fetched, ...(names && { names }) },
   };
 }
-
-const TYPES: Readonly<Record<string, Entry['type']>> = {
-  file: 'file',
-  dir: 'directory',
-  link: 'symlink',
-  char: 'character',
-  block: 'block',
-  fifo: 'fifo',
-};
 
 function parsed(text: string, file: string): MtreeEntry[] {
   try {
@@ -113,14 +105,13 @@ async function namesIn(
   trees: readonly Tree[],
   paths: readonly string[],
   zero: string,
-  { store, signal }: StepContext,
+  context: StepContext,
 ): Promise<Map<string, number>> {
   const found = new Map<string, number>();
   for (const tree of [...trees].reverse()) {
-    const files = tree.filter(isFile).filter(({ path }) => paths.includes(path));
-    for (const file of files) {
-      for (const [name, number] of numbersOf((await store.readEntry(file, signal)).toString(), zero))
-        found.set(name, number);
+    for (const path of paths) {
+      const text = await textOf(tree, path, context);
+      for (const [name, number] of text === undefined ? [] : numbersOf(text, zero)) found.set(name, number);
     }
   }
   return new Map([[zero, 0], ...found]);

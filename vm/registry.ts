@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { isMissing, readIfThere, writeAtomically } from '../host/files.ts';
 import { isAlive, tryLock, withLock } from '../host/lock.ts';
+import { birthOf } from '../host/process.ts';
 import type { Json } from '../model/json.ts';
 import type { Forward } from './machine.ts';
 
@@ -127,16 +128,4 @@ export const BASE = 'base.img';
 /** Whether the process of a VM lives, and is still the same. */
 export function isRunning({ pid, born }: Pick<VmRecord, 'pid' | 'born'>): boolean {
   return isAlive(pid) && birthOf(pid) === born;
-}
-
-/** When a process began, in the words of the host: a field of proc(5), where there is one. */
-export function birthOf(pid: number): string {
-  if (!existsSync('/proc/self/stat')) return 'unknown';
-  try {
-    // The second field is the program's name in parentheses, and may hold anything.
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? 'unknown';
-  } catch {
-    return 'gone';
-  }
 }

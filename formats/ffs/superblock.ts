@@ -1,5 +1,6 @@
 import type { Identity } from '../filesystem.ts';
 import { DIRECT } from '../inodes.ts';
+import { SECTOR } from '../sectors.ts';
 import { FRAGMENTS, type Geometry, groupSize, MAGIC, SUPERBLOCK_ROOM, SUPERBLOCK_SIZE } from './geometry.ts';
 import type { Summary } from './group.ts';
 
@@ -8,7 +9,6 @@ import type { Summary } from './group.ts';
 /** Percents that only root may fill. */
 const RESERVED_PERCENT = 5;
 const FLAGS_UPDATED = 0x80;
-const SECTOR = 512;
 
 export function superblockBytes(geo: Geometry, identity: Identity, free: Summary): Buffer {
   const { version, blockSize, fragmentSize } = geo;

@@ -1,24 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import test from 'ava';
+import { freePort } from '../../host/ports.ts';
 import { linuxProject, writeService } from '../rig/debian.ts';
-
-/** A port of loopback that nothing listens on now. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 test('ssh into a guest whose keys it was given at its start, and its image has none of them', async (t) => {
   const box = linuxProject(t);
   for (const name of ['user', 'host'])
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', box.path(name)]);
-  const port = await freePort();
+  const port = await freePort('tcp');
   const run = await box.smol([
     ...['run', 'dropbear', '--detach', '--port', `${port}:22`],
     ...['--file', 'authorized_keys=user.pub', '-E', 'ssh_host_key=host'],

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { linuxProject, writeService } from '../rig/debian.ts';
@@ -13,7 +14,9 @@ interface Report {
 test('smol test: boots once, and not again until something changes; JUnit and JSON', async (t) => {
   const box = linuxProject(t);
   box.write('services/page/www/index.html', '');
+  // The guest's cache outlives a run of the tests, and with it what has passed: this image is one of this run.
   const rc = `#!/bin/sh
+# ${randomUUID()}
 /bin/busybox --install -s /bin
 . /etc/include/linuxrc
 mkdir -p /tmp/www; echo '<h1>a page & more</h1>' > /tmp/www/index.html

@@ -68,7 +68,9 @@ async function transfer(
     ...(await proxyAgents()),
     signal,
   });
-  let got200: { total: number | undefined; start: number; etag: string | undefined } | undefined;
+  let got200: { total: number | undefined; etag: string | undefined } | undefined;
+  // What arrived, which can be more than was written when the connection broke off.
+  let done = 0;
   try {
     const response = await new Promise<{ statusCode: number; headers: Record<string, string | string[] | undefined> }>(
       (resolve, reject) => {
@@ -83,8 +85,8 @@ async function transfer(
     const start = response.statusCode === 206 ? offset : 0;
     const length = Number(response.headers['content-length'] ?? Number.NaN);
     const total = Number.isNaN(length) ? undefined : start + length;
-    got200 = { total, start, etag: validatorOf(response.headers) };
-    let done = start;
+    got200 = { total, etag: validatorOf(response.headers) };
+    done = start;
     request.on('data', (chunk: Buffer) => {
       done += chunk.length;
       progress?.(done, total);
@@ -103,7 +105,7 @@ async function transfer(
     const isNetwork = error instanceof RequestError || typeof (error as NodeJS.ErrnoException).code === 'string';
     if (!isNetwork) throw error;
     const detail = (error as Error).message;
-    return { kind: 'broken', detail, got: await sizeOf(file), total: got200?.total, validator: got200?.etag };
+    return { kind: 'broken', detail, got: done, total: got200?.total, validator: got200?.etag };
   }
 }
 

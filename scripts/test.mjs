@@ -23,6 +23,9 @@ const PROGRAMS = {
   fakeroot: 'fakeroot',
 };
 
+// Debian keeps sgdisk, mke2fs and debugfs where a user's PATH does not look.
+process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
+
 const only = process.argv.slice(2);
 installPackages();
 installDebianPackages();
@@ -36,7 +39,7 @@ check('compile tests', process.execPath, ['scripts/build.mjs', '--tests']);
 process.exit(await runTests());
 
 function installDebianPackages() {
-  const folders = [...process.env.PATH.split(':'), '/usr/sbin', '/sbin'];
+  const folders = process.env.PATH.split(':');
   const missing = Object.entries(PROGRAMS).filter(
     ([program]) => !folders.some((folder) => existsSync(path.join(folder, program))),
   );

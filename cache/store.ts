@@ -1,8 +1,8 @@
 import { createHash, hash as hashOf } from 'node:crypto';
-import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { parseTree, serialiseTree } from '../formats/tree.ts';
-import { asProblem, pieces, sha256, signature, walk, whole } from '../host/files.ts';
+import { type IndexedTree, indexTree, parseIndex } from '../formats/treeindex.ts';
+import { asProblem, pieces, sha256, signature, walk } from '../host/files.ts';
 import type { Blob, Digest, Entry, FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
 import { type BlobStore, CorruptBlob, type IntakeChecks } from '../model/step.ts';
 import { takeIn } from './intake.ts';
@@ -13,8 +13,8 @@ const CONTENT = path.join('content-v2', 'sha256');
 const WINDOW = 4 * 1024 * 1024;
 /** Bytes between two files that are read along: the headers of a tar archive. */
 const GAP = 16 * 1024;
-/** How many trees are kept in memory: what a build makes one after the other. */
-const REMEMBERED = 3;
+/** How many entries of trees are kept in memory: three of a base system, and many small ones. */
+const REMEMBERED = 40_000;
 
 /**
  * Blobs by their SHA-256, kept by cacache, whose only user this is. What is stored is never changed; every read is
@@ -25,7 +25,7 @@ export class Store implements BlobStore {
   /** Files that were verified, with their signatures then. */
   readonly #verified = new Map<Digest, string>();
   /** The trees that were made or read last. */
-  readonly #trees = new Map<Digest, Tree>();
+  readonly #trees = new Map<Digest, IndexedTree>();
 
   constructor(root: string) {
     this.#folder = path.join(root, 'blobs');
@@ -60,7 +60,7 @@ export class Store implements BlobStore {
   async readBytes(digest: Digest): Promise<Buffer> {
     let bytes: Buffer;
     try {
-      bytes = await whole(pieces(this.#path(digest)));
+      bytes = readFileSync(this.#path(digest));
     } catch (error) {
       throw this.#corrupt(digest, `cannot be read: ${(error as Error).message}`);
     }
@@ -112,29 +112,41 @@ export class Store implements BlobStore {
   }
 
   async putTree(tree: Tree): Promise<TreeArtifact> {
-    const index = await this.putBytes(serialiseTree(tree));
-    this.#remember(index.digest, tree);
-    const blobs = new Set(tree.flatMap((entry) => (entry.type === 'file' ? [entry.content.blob] : [])));
-    return { ...index, kind: 'tree', blobs: [...blobs].sort(), entries: tree.length };
+    const indexed = indexTree(tree, this.#largest());
+    const blob = await this.putBytes(indexed.index);
+    this.#remember(blob.digest, indexed);
+    const blobs = new Set<Digest>();
+    for (const entry of tree) if (entry.type === 'file') blobs.add(entry.content.blob);
+    return { ...blob, kind: 'tree', blobs: [...blobs].sort(), entries: tree.length };
   }
 
   async readTree({ digest }: Pick<TreeArtifact, 'digest'>): Promise<Tree> {
     // One that the cache has lost must be missed, even if it is remembered.
     const known = this.has(digest) ? this.#trees.get(digest) : undefined;
-    if (known !== undefined) return known;
-    const tree = parseTree(await this.readBytes(digest));
-    this.#remember(digest, tree);
-    return tree;
+    if (known !== undefined) return known.tree;
+    const indexed = parseIndex(await this.readBytes(digest), this.#largest());
+    this.#remember(digest, indexed);
+    return indexed.tree;
   }
 
-  /** A tree is most often read right after it was made, and parsing takes longer than reading. */
-  #remember(digest: Digest, tree: Tree): void {
+  /** A tree is most often read right after it was made, or followed by one that is much like it. */
+  #remember(digest: Digest, tree: IndexedTree): void {
     this.#trees.delete(digest);
     this.#trees.set(digest, tree);
-    for (const oldest of this.#trees.keys()) {
-      if (this.#trees.size <= REMEMBERED) return;
+    let entries = 0;
+    for (const each of this.#trees.values()) entries += each.tree.length;
+    for (const [oldest, { tree: old }] of this.#trees) {
+      if (entries <= REMEMBERED || oldest === digest) return;
       this.#trees.delete(oldest);
+      entries -= old.length;
     }
+  }
+
+  /** The one of the remembered trees that others have most in common with. */
+  #largest(): IndexedTree | undefined {
+    let largest: IndexedTree | undefined;
+    for (const each of this.#trees.values()) if (each.tree.length > (largest?.tree.length ?? 0)) largest = each;
+    return largest;
   }
 
   /** All blobs, with when each was stored: milliseconds since 1970. */

@@ -1,7 +1,7 @@
 import type { Tree } from '../model/artifact.ts';
 import { ext2 } from './ext2/write.ts';
 import { ffs } from './ffs/write.ts';
-import { type FileSystem, type Layout, rangesOf } from './filesystem.ts';
+import { type FileSystem, type Layout, rangesOf, relaidOut } from './filesystem.ts';
 import { type Contents, writeContents } from './filewriter.ts';
 import { gptTables, PARTITION_START, partitionLength } from './gpt.ts';
 import type { Inode } from './inodes.ts';
@@ -25,13 +25,21 @@ export interface DiskForm {
 /** A disk that is laid out. All identifiers on it come from its seed. */
 export interface Disk extends DiskForm {
   readonly seed: string;
+  readonly tree: Tree;
   readonly layout: Layout;
 }
 
-/** Finds room for a tree on a disk; undefined if it does not fit. */
-export function layOutDisk(tree: Tree, form: DiskForm, seed: string): Disk | undefined {
-  const layout = FILE_SYSTEMS[form.fs](tree, partitionLength(form.size));
-  return layout && { ...form, seed, layout };
+/** Finds room for a tree on a disk; undefined if it does not fit. `like` is a disk that may be much like it. */
+export function layOutDisk(tree: Tree, form: DiskForm, seed: string, like?: Disk): Disk | undefined {
+  const isAlike = like !== undefined && isSameForm(form, like);
+  const layout =
+    (isAlike && relaidOut(like.layout, like.tree, tree)) || FILE_SYSTEMS[form.fs](tree, partitionLength(form.size));
+  return layout && { ...form, seed, tree, layout };
+}
+
+/** Whether two disks are divided in the same way. */
+export function isSameForm(a: DiskForm, b: DiskForm): boolean {
+  return a.size === b.size && a.fs === b.fs && a.partition === b.partition;
 }
 
 /** The smallest disk, in whole MiB, given in bytes, that has room for a tree and leaves so many bytes free. */

@@ -1,4 +1,4 @@
-import { type Disk, tablesOf, writeInodes } from './disk.ts';
+import { type Disk, isSameForm, tablesOf, writeInodes } from './disk.ts';
 import { rangesOf } from './filesystem.ts';
 import type { Contents } from './filewriter.ts';
 import { PARTITION_START } from './gpt.ts';
@@ -16,8 +16,11 @@ const LARGEST_PATCH = 64 * 1024 ** 2;
  * are not of one form, or too much differs.
  */
 export async function patchOf(before: Disk, after: Disk, contents: Contents): Promise<Extent[] | undefined> {
-  const isAlike = before.size === after.size && before.fs === after.fs && before.partition === after.partition;
-  if (!isAlike) return undefined;
+  if (!isSameForm(before, after)) return undefined;
+  // What both have as the same object is not looked at.
+  const [former, latter] = [before.layout.inodes, after.layout.inodes];
+  const gone = former.filter((inode, n) => inode !== latter[n]);
+  const come = latter.filter((inode, n) => inode !== former[n]);
   const stale = new Sectors(before.size);
   const old = new Map<number, Buffer>();
   for (const { position, bytes } of tablesOf(before)) {
@@ -25,7 +28,7 @@ export async function patchOf(before: Disk, after: Disk, contents: Contents): Pr
     stale.mark(position, position + bytes.length);
   }
   const unlike = new Map<number, Inode>();
-  for (const inode of before.layout.inodes) {
+  for (const inode of gone) {
     if (inode.data.length > 0) unlike.set(inode.data[0]!, inode);
     markInode(stale, inode, before, true);
   }
@@ -39,7 +42,7 @@ export async function patchOf(before: Disk, after: Disk, contents: Contents): Pr
     stale.clear(position, isSame ? position + bytes.length : Math.floor((position + bytes.length) / SECTOR) * SECTOR);
   }
   const changed: Inode[] = [];
-  for (const inode of after.layout.inodes) {
+  for (const inode of come) {
     if (inode.data.length === 0) continue;
     if (!isSameContent(unlike.get(inode.data[0]!), inode, after)) changed.push(inode);
     markInode(stale, inode, after, false);

@@ -1,24 +1,10 @@
 import type { Entry, FileEntry, Tree } from '../model/artifact.ts';
 
-/** Trees as text, and questions that one asks of a tree. */
-
-const FIRST_LINE = '{"smol":"tree","version":1}';
+/** Questions that one asks of a tree. */
 
 /** Code-unit order, which depends on no locale. A directory comes before what is in it. */
 export function byPath(a: { path: string }, b: { path: string }): number {
   return a.path < b.path ? -1 : a.path > b.path ? 1 : 0;
-}
-
-/** The index of a tree: a first line with the version, then an entry a line, in order. */
-export function serialiseTree(tree: Tree): Buffer {
-  return Buffer.from(`${[FIRST_LINE, ...tree.map((entry) => JSON.stringify(entry))].join('\n')}\n`);
-}
-
-/** The inverse of `serialiseTree`. Throws a SyntaxError on anything else. */
-export function parseTree(index: Buffer): Tree {
-  const text = index.toString('utf8');
-  if (!text.startsWith(`${FIRST_LINE}\n`)) throw new SyntaxError('this is no index of a tree');
-  return JSON.parse(`[${text.slice(FIRST_LINE.length + 1, -1).replaceAll('\n', ',')}]`) as Tree;
 }
 
 export function isFile(entry: Entry): entry is FileEntry {
@@ -52,6 +38,15 @@ export function withParents(entries: Iterable<Entry>): Tree {
     }
   }
   return [...byName.values()].sort(byPath);
+}
+
+/** The entries of a tree whose parent is no directory of it; the root has none. */
+export function orphansOf(tree: Tree): Entry[] {
+  const directories = new Set<string>();
+  return tree.filter((entry) => {
+    if (entry.type === 'directory') directories.add(entry.path);
+    return entry.path !== '' && !directories.has(parentOf(entry.path)!);
+  });
 }
 
 /** The files of a tree, each inode once. */

@@ -1,5 +1,6 @@
 // Compiles smol to build/smol, and with `--tests` also the tests and benches. Types are checked by `npm run types`.
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -9,16 +10,17 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const out = path.join(root, 'build', 'smol');
 const common = { absWorkingDir: root, bundle: true, platform: 'node', target: 'node20.19', logLevel: 'warning' };
 
-/** What every start needs is bundled: loading it as packages costs more. The rest is loaded when it is used. */
-const BUNDLED = ['commander', 'leven', 'p-limit', 'yocto-queue', 'ajv/dist/runtime/ucs2length'];
+/** What most starts need is bundled, with all that it needs itself: loading it as packages costs more. The rest is loaded when it is used. */
+const BUNDLED = ['commander', 'leven', 'p-limit', 'cacache/lib/content/write.js', 'ajv/dist/runtime/ucs2length'];
 
-function external() {
+function external(bundled) {
   return {
     name: 'external packages',
     setup(context) {
-      context.onResolve({ filter: /^[^./]/ }, ({ path: name, kind }) => {
-        if (kind === 'entry-point') return undefined;
-        return BUNDLED.includes(name) ? undefined : { path: name, external: true };
+      context.onResolve({ filter: /^[^./]/ }, ({ path: name, kind, importer }) => {
+        if (kind === 'entry-point' || isBuiltin(name)) return undefined;
+        const isBundled = bundled.includes(name) || importer.includes('/node_modules/');
+        return isBundled ? undefined : { path: name, external: true };
       });
     },
   };
@@ -32,12 +34,16 @@ const { outputFiles } = await build({
   format: 'cjs',
   entryPoints: ['cli/main.ts'],
   write: false,
-  plugins: [validators(root), external()],
+  plugins: [validators(root), external(BUNDLED)],
   define: { 'import.meta.url': '__url' },
   banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href;" },
 });
 mkdirSync(out, { recursive: true });
-writeFileSync(path.join(out, 'program.js'), outputFiles[0].text.replaceAll('await import("', 'await __import("'));
+const code = outputFiles[0].text.replaceAll('await import("', 'await __import("');
+writeFileSync(
+  path.join(out, 'program.js'),
+  `(function (exports, require, module, __filename, __dirname, __import) {${code}\n})`,
+);
 writeFileSync(path.join(out, 'package.json'), '{ "type": "commonjs" }\n');
 cpSync(path.join(root, 'scripts', 'entry.cjs'), path.join(out, 'main.js'));
 
@@ -56,7 +62,7 @@ if (process.argv.includes('--tests')) {
     entryPoints: files,
     outbase: '.',
     outdir: 'build',
-    plugins: [validators(root), external()],
+    plugins: [validators(root), external([])],
     sourcemap: 'inline',
   });
 }

@@ -1,7 +1,7 @@
 import type { KeyRecord } from '../cache/records.ts';
 import { inputsOf } from '../engine/keyed.ts';
-import { nameOf, parentOf, withParents } from '../formats/tree.ts';
-import type { Digest, Entry, TreeArtifact } from '../model/artifact.ts';
+import { nameOf, orphansOf, parentOf, withParents } from '../formats/tree.ts';
+import type { Digest, Entry, Tree, TreeArtifact } from '../model/artifact.ts';
 import { layerConflict, unmatchedFile, unsupportedEntry } from '../model/problems.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
 
@@ -25,22 +25,21 @@ export const compose: Task = {
   version: 1,
   summary: 'trees laid over each other',
   pool: 'cpu',
-  async run(context: StepContext) {
-    const { layers, files, sourceDate } = context.options as unknown as Options;
-    const merged = new Map<string, { entry: Entry; layer: string }>();
-    for (const [n, layer] of layers.entries()) {
-      const tree = await context.store.readTree(context.inputs[inputName(n)] as TreeArtifact);
-      for (const entry of tree) lay(merged, entry, layer);
+  async run({ options, inputs, store }: StepContext) {
+    const { layers, files, sourceDate } = options as unknown as Options;
+    const pile: Layer[] = [];
+    for (const [n, label] of layers.entries()) {
+      pile.push({ label, tree: await store.readTree(inputs[inputName(n)] as TreeArtifact) });
     }
-    for (const [path, attributes] of Object.entries(files)) {
-      const at = merged.get(path.replace(/^\/+|\/+$/g, ''));
-      if (at === undefined) throw unmatchedFile(path);
-      at.entry = withAttributes(at.entry, attributes);
-    }
-    const tree = withParents([...merged.values()].map(({ entry }) => entry));
+    const laid = pile.reduce<Tree>((below, layer) => lay(below, layer, pile), []);
+    const orphans = orphansOf(laid);
+    refuseFilesWithEntries(orphans, laid, pile);
+    const owned = withAttributes(laid, files);
+    const tree = orphans.length === 0 && owned[0]?.path === '' ? owned : withParents(owned);
     const date = sourceDate ?? tree.reduce((newest, entry) => Math.max(newest, entry.mtime ?? 0), 0);
     const time = date === 0 ? FALLBACK_TIME : date;
-    return context.store.putTree(tree.map((entry) => ({ ...entry, mtime: Math.min(entry.mtime ?? time, time) })));
+    // What stays as it is stays the same object: the store need not write it again.
+    return store.putTree(tree.map((entry) => ((entry.mtime ?? Infinity) <= time ? entry : { ...entry, mtime: time })));
   },
 };
 
@@ -73,28 +72,73 @@ function inputName(n: number): string {
 const NAME_MAX = 255;
 const TARGET_MAX = 1023;
 
-function lay(merged: Map<string, { entry: Entry; layer: string }>, entry: Entry, layer: string): void {
+interface Layer {
+  readonly label: string;
+  readonly tree: Tree;
+}
+
+/** A layer over what is below it. */
+function lay(below: Tree, { label, tree }: Layer, pile: readonly Layer[]): Tree {
+  const laid: Entry[] = [];
+  let next = 0;
+  for (const entry of tree) {
+    checkEntry(entry, label);
+    while (next < below.length && below[next]!.path < entry.path) laid.push(below[next++]!);
+    const hidden = below[next]?.path === entry.path ? below[next++] : undefined;
+    const directories = [entry, hidden].filter((each) => each?.type === 'directory').length;
+    if (hidden !== undefined && directories === 1) {
+      throw layerConflict(entry.path, label, entry.type, layerWith(hidden, pile).label, hidden.type);
+    }
+    // Only an archive, whose entries have times, says what a directory is to be.
+    laid.push(hidden !== undefined && directories === 2 && entry.mtime === undefined ? hidden : entry);
+  }
+  while (next < below.length) laid.push(below[next++]!);
+  return laid;
+}
+
+function checkEntry(entry: Entry, layer: string): void {
   if (Buffer.byteLength(nameOf(entry.path)) > NAME_MAX) {
     throw unsupportedEntry(layer, entry.path, `a name of more than ${NAME_MAX} bytes`);
   }
   if (entry.type === 'symlink' && (entry.target === '' || Buffer.byteLength(entry.target) > TARGET_MAX)) {
     throw unsupportedEntry(layer, entry.path, `a link whose target is empty or of more than ${TARGET_MAX} bytes`);
   }
-  const below = merged.get(entry.path);
-  if (below !== undefined) {
-    const directories = [entry, below.entry].filter(({ type }) => type === 'directory').length;
-    if (directories === 1) throw layerConflict(entry.path, layer, entry.type, below.layer, below.entry.type);
-    // Only an archive, whose entries have times, says what a directory is to be.
-    if (directories === 2 && entry.mtime === undefined) return;
-  }
-  const parent = merged.get(parentOf(entry.path) ?? '');
-  if (parent !== undefined && parent.entry.type !== 'directory') {
-    throw layerConflict(parent.entry.path, layer, 'directory', parent.layer, parent.entry.type);
-  }
-  merged.set(entry.path, { entry, layer });
 }
 
-function withAttributes(entry: Entry, { mode, owner }: Attributes): Entry {
+/** One layer may have a file where another has a directory with entries, without an entry of its own. */
+function refuseFilesWithEntries(orphans: readonly Entry[], tree: Tree, pile: readonly Layer[]): void {
+  const parents = new Map(orphans.map((entry) => [parentOf(entry.path), entry]));
+  if (parents.size === 0) return;
+  for (const file of tree) {
+    const child = parents.get(file.path);
+    if (child === undefined) continue;
+    const [below, above] = [file, child]
+      .map((entry) => ({ layer: layerWith(entry, pile), type: entry === file ? file.type : 'directory' }))
+      .sort((a, b) => pile.indexOf(a.layer) - pile.indexOf(b.layer)) as [Side, Side];
+    throw layerConflict(file.path, above.layer.label, above.type, below.layer.label, below.type);
+  }
+}
+
+type Side = { readonly layer: Layer; readonly type: string };
+
+/** The layer that an entry of what was laid comes from. */
+function layerWith(entry: Entry, pile: readonly Layer[]): Layer {
+  return pile.findLast(({ tree }) => tree.includes(entry))!;
+}
+
+function withAttributes(tree: Tree, files: Readonly<Record<string, Attributes>>): Tree {
+  const wanted = new Map(Object.entries(files).map(([path, file]) => [path.replace(/^\/+|\/+$/g, ''), { path, file }]));
+  if (wanted.size === 0) return tree;
+  const changed = tree.map((entry) => {
+    const found = wanted.get(entry.path);
+    wanted.delete(entry.path);
+    return found === undefined ? entry : entryWith(entry, found.file);
+  });
+  for (const { path } of wanted.values()) throw unmatchedFile(path);
+  return changed;
+}
+
+function entryWith(entry: Entry, { mode, owner }: Attributes): Entry {
   const [uid, gid] = owner === undefined ? [entry.uid, entry.gid] : owner.split(':').map(Number);
   return { ...entry, mode: mode === undefined ? entry.mode : Number.parseInt(mode, 8), uid: uid!, gid: gid! };
 }

@@ -72,9 +72,9 @@ export function imageStepName(target: string): string {
   return `image ${target}`;
 }
 
-/** The disk that an image step with a key writes of a tree; undefined if the tree does not fit. */
-export function diskOf(options: ImageOptions, tree: Tree, key: string): Disk | undefined {
-  return layOutDisk(tree, formOf(options, tree), key);
+/** The disk that an image step with a key writes of a tree; undefined if the tree does not fit. `like` is one much like it. */
+export function diskOf(options: ImageOptions, tree: Tree, key: string, like?: Disk): Disk | undefined {
+  return layOutDisk(tree, formOf(options, tree), key, like);
 }
 
 /** The size of what is to be as small as it can comes from the tree. */
@@ -94,7 +94,7 @@ async function patchOfPrior(disk: Disk, contents: Contents, context: StepContext
   if (prior === undefined) return undefined;
   try {
     const tree = await store.readTree({ digest: prior.inputs.tree! });
-    const before = diskOf(prior.options as unknown as ImageOptions, tree, prior.key);
+    const before = diskOf(prior.options as unknown as ImageOptions, tree, prior.key, disk);
     return before && (await patchOf(before, disk, contents));
   } catch (error) {
     // What the last image was made of need not be in the cache any more; what this one is made of is asked for again.

@@ -1,4 +1,4 @@
-import type { FileSystem, Identity } from '../filesystem.ts';
+import type { FileSystem, Identity, Layout } from '../filesystem.ts';
 import { deviceNumber, TYPE_BITS } from '../inodes.ts';
 import type { Extent } from '../sink.ts';
 import { dataBlocks, FIRST_INODE, type Geometry, INODE_SIZE } from './geometry.ts';
@@ -7,7 +7,10 @@ import { directoriesOf, type Ext2Layout, layOut } from './layout.ts';
 /** ext2 (revision 1), as Linux, NetBSD and GRUB read it. */
 export const ext2: FileSystem = (tree, size) => {
   const layout = layOut(tree, size);
-  if (layout === undefined) return undefined;
+  return layout && laidOut(layout);
+};
+
+function laidOut(layout: Ext2Layout): Layout {
   const { geometry: geo, inodes } = layout;
   const { blockSize } = geo;
   return {
@@ -15,8 +18,9 @@ export const ext2: FileSystem = (tree, size) => {
     inodes,
     free: (dataBlocks(geo) - layout.used.reduce((sum, n) => sum + n, 0)) * blockSize,
     tables: (identity) => tables(layout, identity),
+    withInodes: (others) => laidOut({ ...layout, inodes: others }),
   };
-};
+}
 
 function* tables(layout: Ext2Layout, identity: Identity): Generator<Extent> {
   const { geometry: geo, inodes, used } = layout;

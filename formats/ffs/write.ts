@@ -1,4 +1,4 @@
-import type { FileSystem, Identity } from '../filesystem.ts';
+import type { FileSystem, Identity, Layout } from '../filesystem.ts';
 import { deviceNumber, type Inode, TYPE_BITS } from '../inodes.ts';
 import type { Extent } from '../sink.ts';
 import { FRAGMENTS, type Geometry, SUMMARY_SIZE, type Version } from './geometry.ts';
@@ -11,17 +11,21 @@ export const ffs =
   (version: Version): FileSystem =>
   (tree, size) => {
     const layout = layOut(tree, size, version);
-    if (layout === undefined) return undefined;
-    const { geometry: geo, inodes, used } = layout;
-    const { blockSize, fragmentSize } = geo;
-    const data = geo.size - geo.groups * (geo.data - geo.superblock) - geo.superblock - geo.summaryFragments;
-    return {
-      form: { blockSize, unit: fragmentSize, pointerSize: version === 1 ? 4 : 8, directories: DIRECTORIES },
-      inodes,
-      free: (data - used.reduce((sum, [from, to]) => sum + to - from, 0)) * fragmentSize,
-      tables: (identity) => tables(layout, identity),
-    };
+    return layout && laidOut(layout);
   };
+
+function laidOut(layout: FfsLayout): Layout {
+  const { geometry: geo, inodes, used } = layout;
+  const { blockSize, fragmentSize } = geo;
+  const data = geo.size - geo.groups * (geo.data - geo.superblock) - geo.superblock - geo.summaryFragments;
+  return {
+    form: { blockSize, unit: fragmentSize, pointerSize: geo.version === 1 ? 4 : 8, directories: DIRECTORIES },
+    inodes,
+    free: (data - used.reduce((sum, [from, to]) => sum + to - from, 0)) * fragmentSize,
+    tables: (identity) => tables(layout, identity),
+    withInodes: (others) => laidOut({ ...layout, inodes: others }),
+  };
+}
 
 function* tables(layout: FfsLayout, identity: Identity): Generator<Extent> {
   const { geometry: geo } = layout;

@@ -34,7 +34,7 @@ export async function untilReady(
     const isRight = (answer: { status: number; body: string }) =>
       (wanted === undefined ? answer.status < 400 : answer.status === wanted) &&
       (body === undefined || new RegExp(body, 'm').test(answer.body));
-    if (url) await untilHttp(url, isRight, stop);
+    if (forward && url) await untilHttp(forward, url, isRight, stop);
     else if (words !== undefined) await untilConsole(vm, () => new RegExp(words, 'm').test(vm.tail(1000)), stop);
     else if (forward) await untilTcp(forward, stop);
     else await untilConsole(vm, () => vm.clocks.userland !== undefined, stop);

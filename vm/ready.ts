@@ -1,26 +1,35 @@
+import { setMaxListeners } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pageAt } from '../host/http.ts';
 import type { Forward } from './machine.ts';
 
-/** QEMU's user network accepts at once, whether or not the guest listens: so the first tries are short, later ones longer. */
-const TRY_MS = 300;
+/**
+ * QEMU's user network accepts at once, whether or not the guest listens, and what was asked before it did gets its answer
+ * late or never. So a new try begins while those before it still wait: readiness is noticed at most this much late.
+ */
+const BEAT_MS = 40;
+const OPEN_TRIES = 8;
+/** One of the tries is patient: a service may need long for each answer. */
 const LONGEST_TRY_MS = 3000;
-/** Between tries. Readiness is noticed at most this much late. */
+/** Between two looks at a page that is not yet as it should be. */
 const PAUSE_MS = 25;
 
 /** Waits until a page answers as it should, or the signal is aborted. */
 export async function untilHttp(
+  forward: Forward,
   url: string,
   isRight: (answer: { readonly status: number; readonly body: string }) => boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  let limit = TRY_MS;
-  await until(async () => {
-    const answer = await pageAt(url, limit);
-    limit = Math.min(limit * 1.3, LONGEST_TRY_MS);
-    return answer !== undefined && isRight(answer);
-  }, signal);
+  // What asks for pages takes long to load: it does so while the guest boots.
+  void pageAt(url, BEAT_MS);
+  while (!signal.aborted) {
+    await untilTcp(forward, signal);
+    const answer = await pageAt(url, LONGEST_TRY_MS);
+    if (answer !== undefined && isRight(answer)) return;
+    await pause(PAUSE_MS, signal);
+  }
 }
 
 /**
@@ -28,17 +37,29 @@ export async function untilHttp(
  * port takes a connection says nothing: QEMU does so before the guest has a network.
  */
 export async function untilTcp(forward: Forward, signal: AbortSignal): Promise<void> {
-  let limit = TRY_MS;
-  await until(async () => {
-    const answered = await speaks(forward, limit);
-    limit = Math.min(limit * 1.3, LONGEST_TRY_MS);
-    return answered;
-  }, signal);
+  const over = new AbortController();
+  const stop = AbortSignal.any([signal, over.signal]);
+  setMaxListeners(0, stop); // each try listens
+  const tries = async (first: number, limits: () => number) => {
+    for (await pause(first, stop); !stop.aborted; ) {
+      const limit = limits();
+      const next = pause(Math.min(limit, OPEN_TRIES * BEAT_MS), stop);
+      if (await speaks(forward, limit, stop)) over.abort();
+      await next;
+    }
+  };
+  let patience = OPEN_TRIES * BEAT_MS;
+  const patient = () => {
+    patience = Math.min(patience * 1.3, LONGEST_TRY_MS);
+    return patience;
+  };
+  const hasty = Array.from({ length: OPEN_TRIES }, (_, n) => tries(n * BEAT_MS, () => OPEN_TRIES * BEAT_MS));
+  await Promise.all([...hasty, tries(0, patient)]);
 }
 
-function speaks({ host, address }: Forward, ms: number): Promise<boolean> {
+function speaks({ host, address }: Forward, ms: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(host, address, () => socket.write('GET / HTTP/1.0\r\n\r\n'));
+    const socket = connect({ port: host, host: address, signal }, () => socket.write('GET / HTTP/1.0\r\n\r\n'));
     const done = (answer: boolean) => {
       socket.destroy();
       resolve(answer);
@@ -50,6 +71,7 @@ function speaks({ host, address }: Forward, ms: number): Promise<boolean> {
   });
 }
 
-async function until(attempt: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted && !(await attempt())) await sleep(PAUSE_MS);
+/** Ends early, and quietly, when the signal is aborted. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
 }

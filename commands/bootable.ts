@@ -9,7 +9,7 @@ import { Project } from '../manifest/project.ts';
 import { type Arch, archNamed } from '../model/arch.ts';
 import type { Build } from '../model/manifest.ts';
 import * as problems from '../model/problems.ts';
-import type { Runnable } from '../plan/machine.ts';
+import type { Runnable } from '../vm/runnable.ts';
 import type { Built } from './build.ts';
 import type { Caller, Session } from './session.ts';
 

@@ -4,7 +4,7 @@ import { writeAtomically } from '../host/files.ts';
 import { attempt } from '../host/process.ts';
 import { requirePrograms } from '../host/programs.ts';
 import type { Clocks } from '../model/event.ts';
-import { GUESTS } from '../plan/guests.ts';
+import { GUESTS } from '../vm/guests.ts';
 import { EMULATORS } from '../vm/machine.ts';
 import { type BootOptions, boot } from './boot.ts';
 import { type Bootable, bootableOf, type NamedFiles } from './bootable.ts';

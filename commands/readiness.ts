@@ -1,9 +1,9 @@
 import * as problems from '../model/problems.ts';
-import { GUESTS } from '../plan/guests.ts';
-import type { Runnable } from '../plan/machine.ts';
+import { GUESTS } from '../vm/guests.ts';
 import type { RunningVm } from '../vm/launch.ts';
 import type { Forward } from '../vm/machine.ts';
 import { untilHttp, untilTcp } from '../vm/ready.ts';
+import type { Runnable } from '../vm/runnable.ts';
 
 /** How long a service may take to answer where nobody says, in seconds. */
 const READY_SECONDS = 60;

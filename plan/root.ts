@@ -9,7 +9,7 @@ import { pickStep } from '../tasks/pick.ts';
 import { placeStep } from '../tasks/place.ts';
 import { scriptStep } from '../tasks/script.ts';
 import { specificationStep } from '../tasks/specification.ts';
-import { GUESTS } from './guests.ts';
+import { CONTENTS } from './contents.ts';
 import { kernelSteps } from './kernels.ts';
 import { packageLayers } from './packages.ts';
 import { archiveStep, type Surroundings, sourceStep } from './sources.ts';
@@ -25,7 +25,7 @@ interface Layer {
 export function rootOf(target: Target, project: Project, surroundings: Surroundings): Step {
   const sets = target.sets.map((each) => ({ label: `the set ${each.set}`, tree: setStep(target, each, surroundings) }));
   const base = sets.length === 0 ? undefined : composeStep(`${target.name} sets`, sets, { files: {} });
-  const guest = GUESTS[target.guest];
+  const guest = CONTENTS[target.guest];
   const layers: Layer[] = [];
   const { from } = target;
   if (from !== undefined) {
@@ -75,7 +75,7 @@ function setStep(target: Target, { set, parts }: SetParts, surroundings: Surroun
 }
 
 function kernelLayer(target: Target, surroundings: Surroundings): Layer {
-  const { path: at, mode } = GUESTS[target.guest].kernelFile;
+  const { path: at, mode } = CONTENTS[target.guest].kernelFile;
   const { kernel } = kernelSteps(target, surroundings);
   return { label: `the kernel ${target.kernel.name}`, tree: placeStep(target.name, at, kernel, mode) };
 }

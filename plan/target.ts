@@ -11,7 +11,7 @@ import { type Place, type Problem, Problems, problemsOf } from '../model/problem
 import * as problems from '../model/problems.ts';
 import { type ImageSize, parseImageSize } from '../model/words.ts';
 
-import { GUESTS } from './guests.ts';
+import { CONTENTS } from './contents.ts';
 
 /** A set, or parts of it. */
 export interface SetParts {
@@ -227,7 +227,7 @@ async function decide(
       { name: releaseName, guest: release.guest, place: await releaseManifest.place(['guest']) },
     );
   }
-  const { fileSystems } = GUESTS[release.guest];
+  const { fileSystems } = CONTENTS[release.guest];
   const usual = project.config.value.fs ?? hostsOwn();
   const fs = service.fs ?? (fileSystems.includes(usual) ? usual : fileSystems[0]!);
   if (!fileSystems.includes(fs)) throw problems.guestCannotMount(release.guest, fs, fileSystems, await place('fs'));

@@ -1,15 +1,16 @@
-import { closeSync, createWriteStream, mkdirSync, openSync, readSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { TarIndexer } from '../formats/tar.ts';
 import { tarOfTree } from '../formats/tartree.ts';
-import { byPath } from '../formats/tree.ts';
 import { confined, confinedHere } from '../host/confine.ts';
 import { pieces } from '../host/files.ts';
-import type { Blob, Entry, FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
+import { ImageFile } from '../host/imagefile.ts';
+import type { Blob, Slice, Tree, TreeArtifact } from '../model/artifact.ts';
 import { scriptFailed } from '../model/problems.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
+import { changed } from './changes.ts';
 
 export interface ScriptOptions {
   /** What people call the script. */
@@ -49,7 +50,7 @@ export const script: Task = {
     const said = (stdout + stderr).split('\n').filter((line) => line !== '');
     if (code !== 0) throw scriptFailed(label, code, said.slice(-TAIL).join('\n'));
     for (const line of said) context.log(line);
-    return store.putTree(await changed(tree, path.join(folder, 'out.tar'), label, context));
+    return store.putTree(await unpacked(tree, path.join(folder, 'out.tar'), label, context));
   },
 };
 
@@ -105,54 +106,16 @@ function inputName(file: string): string {
   return `file ${file}`;
 }
 
-/** The tree in an archive; of what is as it was before, the entries from before. */
-async function changed(before: Tree, archive: string, label: string, { store, signal }: StepContext): Promise<Entry[]> {
+/** The tree in an archive, where it changed. */
+async function unpacked(before: Tree, archive: string, label: string, { store, signal }: StepContext): Promise<Tree> {
   const tar = await TarIndexer.open(label);
   for await (const piece of pieces(archive, signal)) await tar.write(piece);
-  const after = (await tar.end())('');
-  const known = new Map(before.map((entry) => [entry.path, entry]));
-  const isKept = (entry: Entry) => {
-    const old = known.get(entry.path);
-    return old !== undefined && substance(old) === substance(entry);
-  };
-  const fresh = after.filter((entry): entry is FileEntry => entry.type === 'file' && !isKept(entry));
-  const offsets = new Map<number, { size: number; at: number }>();
-  let size = 0;
-  for (const { content } of fresh) {
-    if (offsets.has(content.offset)) continue;
-    offsets.set(content.offset, { size: content.size, at: size });
-    size += content.size;
-  }
-  const blob = (await store.putChunks(slices(archive, offsets))).digest;
-  return after
-    .map((entry): Entry => {
-      if (isKept(entry)) return known.get(entry.path)!;
-      const { mtime: _, ...rest } = entry;
-      if (rest.type !== 'file') return rest;
-      return { ...rest, content: { ...rest.content, blob, offset: offsets.get(rest.content.offset)!.at } };
-    })
-    .sort(byPath);
+  using file = new ImageFile(archive);
+  return changed(before, (await tar.end())(''), ({ content }) => piecesOf(file, content), store);
 }
 
-/** All that an entry is but for its time and where its bytes lie. */
-function substance(entry: Entry): string {
-  const { mtime: _, ...rest } = entry;
-  if (rest.type !== 'file') return JSON.stringify(rest, Object.keys(rest).sort());
-  const { mode, uid, gid, content, hard = false } = rest;
-  return JSON.stringify([mode, uid, gid, content.digest, hard]);
+function* piecesOf(file: ImageFile, { offset, size }: Slice): Generator<Buffer> {
+  for (let done = 0; done < size; done += PIECE) yield file.read(offset + done, Math.min(PIECE, size - done));
 }
 
-async function* slices(file: string, offsets: ReadonlyMap<number, { size: number }>): AsyncGenerator<Buffer> {
-  const handle = openSync(file, 'r');
-  try {
-    for (const [offset, { size }] of offsets) {
-      for (let done = 0; done < size; ) {
-        const bytes = Buffer.alloc(Math.min(1024 * 1024, size - done));
-        done += readSync(handle, bytes, 0, bytes.length, offset + done);
-        yield bytes;
-      }
-    }
-  } finally {
-    closeSync(handle);
-  }
-}
+const PIECE = 1024 * 1024;

@@ -1,5 +1,4 @@
 import type { FileSystemName } from '../formats/disk.ts';
-import type { Arch } from '../model/arch.ts';
 import type { Release } from '../model/manifest.ts';
 import type { Step } from '../model/step.ts';
 import type { Furnishings } from '../tasks/furnish.ts';
@@ -17,8 +16,8 @@ export interface Root {
   readonly readOnly: boolean;
 }
 
-/** What differs between operating systems, as data: what every image of one holds, and how its boot reads on the console. */
-export interface Guest {
+/** What differs between operating systems in their images, as data. */
+export interface Contents {
   /** The file systems that it can have its root on. */
   readonly fileSystems: readonly FileSystemName[];
   furnishings(root: Root): Furnishings;
@@ -26,17 +25,9 @@ export interface Guest {
   adapt(root: Root, sets: Step): { label: string; tree: Step }[];
   /** Where its kernel is, in images that hold it. */
   readonly kernelFile: { readonly path: string; readonly mode: number };
-  /** The console device in the words of the kernel's command line. */
-  console(arch: Arch, viocon: boolean): string;
-  root(partition: string): string;
-  /** What stands before the first byte that user land writes. */
-  readonly userland: RegExp;
-  readonly panic: RegExp;
-  /** What makes the kernel tell on its console what it does when. */
-  readonly verbose: string;
 }
 
-export const GUESTS: Readonly<Record<Release['guest'], Guest>> = {
+export const CONTENTS: Readonly<Record<Release['guest'], Contents>> = {
   netbsd: {
     fileSystems: ['ext2', 'ffs', 'ffs1'],
     furnishings: (root) => ({
@@ -48,11 +39,6 @@ export const GUESTS: Readonly<Record<Release['guest'], Guest>> = {
       { label: "NetBSD's device script", tree: makedevStep(root.name, sets, root.fs !== 'ext2') },
     ],
     kernelFile: { path: '/netbsd', mode: 0o755 },
-    console: (_arch, viocon) => `console=${viocon ? 'viocon' : 'com'}`,
-    root: (partition) => `root=NAME=${partition}`,
-    userland: /root file system type: \S+\r?\n(?:kern\.module\.path=.*\r?\n)?/,
-    panic: /^.*(?:panic: .*|cannot mount root, error.*|exec \S+: error \d+|init died.*)$/m,
-    verbose: '-v',
   },
   linux: {
     fileSystems: ['ext2'],
@@ -62,11 +48,6 @@ export const GUESTS: Readonly<Record<Release['guest'], Guest>> = {
     }),
     adapt: () => [],
     kernelFile: { path: '/boot/vmlinuz', mode: 0o644 },
-    console: (arch) => `console=${arch === 'evbarm-aarch64' ? 'ttyAMA0' : 'ttyS0'}`,
-    root: (partition) => `smol.root=${partition}`,
-    userland: /(?=smol: init)/,
-    panic: /^.*(?:Kernel panic - not syncing.*|smol: no root .*)$/m,
-    verbose: 'loglevel=7 printk.time=1',
   },
 };
 

@@ -1,13 +1,13 @@
 import os from 'node:os';
 import path from 'node:path';
 import { hasPvhEntry, isElf } from '../formats/elf.ts';
-import type { Service } from '../model/manifest.ts';
+import type { Arch } from '../model/arch.ts';
+import type { Build, Release, Service } from '../model/manifest.ts';
 import * as problems from '../model/problems.ts';
 import { parseSize } from '../model/words.ts';
-import { tscKhz } from '../vm/accelerator.ts';
-import { type Accelerator, type Disk, type Forward, type Line, type Machine, parseForward } from '../vm/machine.ts';
+import { tscKhz } from './accelerator.ts';
 import { GUESTS } from './guests.ts';
-import type { Target } from './target.ts';
+import { type Accelerator, type Disk, type Forward, type Line, type Machine, parseForward } from './machine.ts';
 
 type Settings = NonNullable<Service['run']>;
 
@@ -18,8 +18,14 @@ export interface RunWishes extends Partial<Omit<Settings, 'ready'>> {
 }
 
 /** What can be run: a target, or an image and a kernel that somebody named. */
-export interface Runnable extends Pick<Target, 'name' | 'arch' | 'guest' | 'folder' | 'run'> {
-  readonly kernel: Pick<Target['kernel'], 'name' | 'build'>;
+export interface Runnable {
+  readonly name: string;
+  readonly arch: Arch;
+  readonly guest: Release['guest'];
+  /** What paths of `run` are relative to. */
+  readonly folder: string;
+  readonly run: Settings;
+  readonly kernel: { readonly name: string; readonly build: Build };
   /** The name of the root partition; undefined if the image has none. */
   readonly partition: string | undefined;
 }

@@ -4,7 +4,6 @@ import path from 'node:path';
 import { isHeld, makeDirectory } from '../host/files.ts';
 import { cacheRoot } from '../host/paths.ts';
 import { whyNotFree } from '../host/ports.ts';
-import { birthOf } from '../host/process.ts';
 import type { Json } from '../model/json.ts';
 import * as problems from '../model/problems.ts';
 import { type Choice, chooseAccelerator } from '../vm/accelerator.ts';
@@ -170,7 +169,7 @@ async function launch(
     name,
     target: runnable.name,
     pid: vm.pid,
-    born: birthOf(vm.pid),
+    born: vm.born,
     started,
     forwards: machine.forwards,
     urls: urlsOf(machine.forwards),

@@ -3,6 +3,8 @@ import { attempt, interact, type Outcome } from './process.ts';
 
 /** What a confined program sees and may do. */
 export interface Confinement {
+  /** What people call the script. */
+  readonly label: string;
   /** The one directory that it may write to, besides a /tmp of its own: /work, where it begins. */
   readonly folder: string;
   /** The whole environment, besides PATH, HOME, LC_ALL and TZ. */
@@ -22,7 +24,7 @@ const FORBIDDEN = /bwrap: (?:No permissions to create new namespace|Creating new
  * so that owners, modes and devices are as it sets them for who reads them in the same script. Gives what it wrote and its
  * exit code. Throws `unconfinable` where the host does not allow that, and `script-timed-out`.
  */
-export async function confined(script: string, { limit, signal, ...where }: Confinement): Promise<Outcome> {
+export async function confined(script: string, { label, limit, signal, ...where }: Confinement): Promise<Outcome> {
   const time = AbortSignal.timeout(limit);
   try {
     const outcome = await attempt('bwrap', argsFor(script, where), { signal: AbortSignal.any([signal, time]) });
@@ -30,7 +32,7 @@ export async function confined(script: string, { limit, signal, ...where }: Conf
     return outcome;
   } catch (error) {
     signal.throwIfAborted();
-    if (time.aborted) throw scriptTimedOut(limit / 1000);
+    if (time.aborted) throw scriptTimedOut(label, limit / 1000);
     throw error;
   }
 }

@@ -74,15 +74,18 @@ export async function interact(program: string, args: readonly string[]): Promis
 
 /**
  * Starts a program that outlives this process, in a process group of its own, writing to a log file. Gives its pid, a
- * promise of its end (exit code, or the name of the signal), and what lets this process end before it.
+ * promise of its end (exit code, or the name of the signal), and what lets this process end before it. With `diesWithUs` it is
+ * killed as soon as this process is gone, by whatever means, where setpriv(1) can have the kernel do so.
  */
 export function startDetached(
   program: string,
   args: readonly string[],
-  options: { cwd: string; log: string },
+  options: { cwd: string; log: string; diesWithUs?: boolean },
 ): { pid: number; ended: Promise<number | string>; release: () => void } {
   const log = openSync(options.log, 'a');
-  const child = spawn(program, args, { cwd: options.cwd, detached: true, stdio: ['ignore', log, log] });
+  const guard = options.diesWithUs && which('setpriv') !== undefined ? ['setpriv', '--pdeathsig', 'KILL', '--'] : [];
+  const [first = '', ...rest] = [...guard, program, ...args];
+  const child = spawn(first, rest, { cwd: options.cwd, detached: true, stdio: ['ignore', log, log] });
   const ended = new Promise<number | string>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown'));

@@ -343,11 +343,23 @@ export interface Files {
  */
 export interface Postinst {
   /**
-   * host: confined, without root or network; builder: in a VM.
+   * host: confined, without root or network; builder: as root in a VM, which can run what is in the tree.
    */
   in?: "host" | "builder";
   /**
-   * Files of the service's folder that the scripts may read, in ../service/<name>. A change of one runs them all again.
+   * The service whose VM they run in, with its memory and processors.
+   */
+  builder?: string;
+  /**
+   * How much the scripts may add in a builder: a number with M or G.
+   */
+  room?: string;
+  /**
+   * Give the builder a network. What comes from there is not pinned: the same scripts may make another image tomorrow.
+   */
+  network?: boolean;
+  /**
+   * Files and directories of the service's folder that the scripts may read, in ../service/<name>. A change of one runs them all again.
    */
   inputs?: string[];
   /**

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { isDirectory } from '../host/digests.ts';
 import type { Project } from '../manifest/project.ts';
 import type { Step } from '../model/step.ts';
+import { type BuilderOptions, builderStep } from '../tasks/builder.ts';
 import { composeStep } from '../tasks/compose.ts';
 import { furnishStep } from '../tasks/furnish.ts';
 import { overlayStep } from '../tasks/overlay.ts';
@@ -39,11 +40,11 @@ export function rootOf(target: Target, project: Project, surroundings: Surroundi
   if (target.kernel.inImage) layers.push(kernelLayer(target, surroundings));
   layers.push(...overlays(target, base, project, surroundings), ...declared(target, surroundings));
   const composed = composeStep(target.name, layers, { files: attributes(target), sourceDate: target.sourceDate });
-  return afterScripts(target, composed, surroundings);
+  return afterScripts(target, composed, project, surroundings);
 }
 
 /** Each script works on what the one before it left, and is a step of its own: a change of the last runs no other. */
-function afterScripts(target: Target, composed: Step, surroundings: Surroundings): Step {
+function afterScripts(target: Target, composed: Step, project: Project, surroundings: Surroundings): Step {
   const { service, arch, release, folder, name } = target;
   const env = {
     ARCH: arch,
@@ -62,8 +63,20 @@ function afterScripts(target: Target, composed: Step, surroundings: Surroundings
   return target.scripts.reduce((tree, { label, source, sha256, inputs, timeout }) => {
     const options = { label, service, files: inputs, env, timeout };
     const given = inputs.map((each) => file(`file:${path.join(folder, each)}`));
-    return scriptStep(name, options, tree, file(source, sha256), given);
+    const { builder } = target;
+    if (builder === undefined) return scriptStep(name, options, tree, file(source, sha256), given);
+    const { target: vm, room, network } = builder;
+    const fs = CONTENTS[vm.guest].fileSystems.find((each) => each === target.fs) ?? CONTENTS[vm.guest].fileSystems[0]!;
+    const more = { builder: runnable(vm), fs, room, network };
+    const parts = { root: rootOf(vm, project, surroundings), ...kernelSteps(vm, surroundings) };
+    return builderStep(name, { ...options, ...more }, tree, file(source, sha256), given, parts);
   }, composed);
+}
+
+/** What a builder's machine is made of: nothing that changes with where the project lies. */
+function runnable({ name, arch, guest, run: { memory, cpus }, kernel, partition }: Target): BuilderOptions['builder'] {
+  const run = { ...(memory && { memory }), ...(cpus && { cpus }) };
+  return { name, arch, guest, run, kernel: { name: kernel.name, build: kernel.build }, partition };
 }
 
 function setStep(target: Target, { set, parts }: SetParts, surroundings: Surroundings): Step {

@@ -9,7 +9,7 @@ import { ARCHS, type Arch, archNamed } from '../model/arch.ts';
 import type { Build, Release, Service } from '../model/manifest.ts';
 import { type Place, type Problem, Problems, problemsOf } from '../model/problem.ts';
 import * as problems from '../model/problems.ts';
-import { type ImageSize, parseImageSize } from '../model/words.ts';
+import { type ImageSize, parseImageSize, parseSize } from '../model/words.ts';
 
 import { CONTENTS } from './contents.ts';
 
@@ -30,6 +30,14 @@ export interface Script {
   readonly inputs: readonly string[];
   /** Seconds. */
   readonly timeout: number;
+}
+
+/** Where scripts run if not on this host. */
+export interface Builder {
+  readonly target: Target;
+  /** Bytes that the scripts may add. */
+  readonly room: number;
+  readonly network: boolean;
 }
 
 /** One service for one architecture, with everything decided. */
@@ -67,6 +75,8 @@ export interface Target {
   readonly files: NonNullable<Service['files']>;
   /** Scripts that work on the composed tree, in order. */
   readonly scripts: readonly Script[];
+  /** The VM that they run in; undefined if that is this host. */
+  readonly builder: Builder | undefined;
   readonly run: NonNullable<Service['run']>;
   readonly test: NonNullable<Service['test']>;
   /** Seconds since 1970. */
@@ -153,7 +163,8 @@ async function decide(
   if (supported !== undefined && !supported.includes(arch)) {
     throw problems.unsupportedArch(`the service ${name}`, arch, manifest.value.archs!);
   }
-  const from = await baseOf(project, found, arch, users);
+  const from = service.from === undefined ? undefined : await targetAt(project, found, ['from'], arch, users);
+  const builder = await builderOf(project, found, service, arch, users);
   const releaseName = service.release ?? from?.release.name ?? project.config.value.release!;
   const releasePlace = () => (service.release === undefined ? project.config.place(['release']) : place('release'));
   const releaseManifest = await project.release(releaseName, releasePlace);
@@ -167,7 +178,9 @@ async function decide(
     );
   const wrong: Problem[] = [];
   const sets = (service.sets ?? []).map(setParts);
-  if (sets.length === 0 && from === undefined) wrong.push(problems.noRoot(await manifest.place([], 'key')));
+  // A builder may make all of it.
+  if (sets.length === 0 && from === undefined && builder === undefined)
+    wrong.push(problems.noRoot(await manifest.place([], 'key')));
   for (const [n, { set, parts }] of sets.entries()) {
     // Places are asked for only where something is wrong: to find one, the manifest is parsed again.
     if (!release.sets.includes(set)) wrong.push(problems.unknownSet(set, release.sets, await place('sets', n)));
@@ -203,7 +216,7 @@ async function decide(
       wrong.push(problems.missingBeside(await key('source'), path.resolve(folder, source)));
     }
   }
-  if (from === undefined && !hasRc(service, folder, rootdir?.folder))
+  if (from === undefined && builder === undefined && !hasRc(service, folder, rootdir?.folder))
     wrong.push(problems.missingRc(name, path.relative(project.root, folder) || folder));
   const partition = `${name}root`;
   if (partition.length > NAME_LIMIT) wrong.push(problems.longPartitionName(partition));
@@ -252,6 +265,7 @@ async function decide(
     links: service.links ?? {},
     files: service.files ?? {},
     scripts: scriptsOf(service, name, folder),
+    builder,
     run: service.run ?? {},
     test: service.test ?? {},
     sourceDate: await sourceDateOf(project),
@@ -259,23 +273,36 @@ async function decide(
   };
 }
 
-/** The target that a service is made from. Throws `cycle` if that is made from it in turn. */
-async function baseOf(
+/** The target of the service that a key of another one names. Throws `cycle` if that needs the other one in turn. */
+async function targetAt(
   project: Project,
   { name, manifest }: FoundService,
+  key: Path,
   arch: Arch,
   users: readonly Edge[],
-): Promise<Target | undefined> {
-  const { from } = manifest.value;
-  if (from === undefined) return undefined;
-  const where = () => manifest.place(['from']);
-  const edges = [...users, { from: name, to: from, where }];
-  const start = edges.findIndex((edge) => edge.from === from);
+  named = manifest.value.from!,
+): Promise<Target> {
+  const where = () => manifest.place(key);
+  const edges = [...users, { from: name, to: named, where }];
+  const start = edges.findIndex((edge) => edge.from === named);
   if (start >= 0) {
     const circle = edges.slice(start).map(async (edge) => ({ ...edge, place: await edge.where() }));
     throw problems.cycle(await Promise.all(circle));
   }
-  return resolveTarget(project, await project.service(from, where), arch, edges);
+  return resolveTarget(project, await project.service(named, where), arch, edges);
+}
+
+async function builderOf(
+  project: Project,
+  found: FoundService,
+  { postinst }: Service,
+  arch: Arch,
+  users: readonly Edge[],
+): Promise<Builder | undefined> {
+  if (postinst?.in !== 'builder') return undefined;
+  const { builder, room, network = false } = postinst;
+  const target = await targetAt(project, found, ['postinst', 'builder'], arch, users, builder!);
+  return { target, room: parseSize(room!), network };
 }
 
 /** What mkimg.sh makes: the file system that the host has tools for. */
@@ -295,12 +322,11 @@ async function sourceDateOf({ config }: Project): Promise<number | undefined> {
 async function refusals({ name, folder, manifest }: FoundService): Promise<Problem[]> {
   const wrong: Problem[] = [];
   const { postinst, finalizer } = manifest.value;
-  if (postinst?.in === 'builder') {
-    wrong.push(problems.notBuiltYet(await manifest.place(['postinst', 'in']), 'postinst: {in: builder}'));
-  }
   for (const [n, input] of (postinst?.inputs ?? []).entries()) {
     const file = path.join(folder, input);
-    if (!isFile(file)) wrong.push(problems.missingBeside(await manifest.place(['postinst', 'inputs', n]), file));
+    if (!isFile(file) && !isDirectory(file)) {
+      wrong.push(problems.missingBeside(await manifest.place(['postinst', 'inputs', n]), file));
+    }
   }
   if (finalizer?.url.startsWith('http:') && finalizer.sha256 === undefined) {
     wrong.push(problems.unpinnedFinalizer(await manifest.place(['finalizer', 'url']), finalizer.url));
@@ -321,7 +347,8 @@ function setParts(text: string): SetParts {
 
 /** The scripts of postinst/, in the order of their names, and the finalizer. */
 function scriptsOf({ postinst, finalizer }: Service, name: string, folder: string): Script[] {
-  const { inputs = [], timeout = SCRIPT_SECONDS } = postinst ?? {};
+  const { timeout = SCRIPT_SECONDS } = postinst ?? {};
+  const inputs = (postinst?.inputs ?? []).flatMap((input) => filesAt(folder, input));
   const own = walk(path.join(folder, 'postinst'))
     .filter(({ path: file, type }) => type === 'file' && /^[^/]+\.sh$/.test(file))
     .map(({ path: file }): Script => {
@@ -337,6 +364,13 @@ function scriptsOf({ postinst, finalizer }: Service, name: string, folder: strin
     timeout,
   };
   return [...own, last];
+}
+
+/** A file of a folder; of a directory of it, all files below. */
+function filesAt(folder: string, name: string): string[] {
+  const at = path.join(folder, name);
+  if (!isDirectory(at)) return [name];
+  return walk(at).flatMap(({ path: file, type }) => (type === 'file' ? [path.join(name, file)] : []));
 }
 
 /** Paths of a service are relative to its folder; with a leading / to the project's root. */

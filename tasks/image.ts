@@ -49,7 +49,7 @@ export const image: Task = {
     const file = path.join(await context.scratch(), name);
     try {
       const patch = await patchOfPrior(disk, contents, context);
-      if (patch === undefined || !(await context.prior!.take(file))) await writeNew(file, disk, contents);
+      if (patch === undefined || !(await context.prior!.take(file))) await writeImage(file, disk, contents);
       else await writeExtents(file, patch);
       return { kind: 'publication', file: name, size: disk.size, digest: context.key };
     } catch (error) {
@@ -103,7 +103,8 @@ async function patchOfPrior(disk: Disk, contents: Contents, context: StepContext
   }
 }
 
-async function writeNew(file: string, disk: Disk, contents: Contents): Promise<void> {
+/** Writes a disk into a new file, with holes where nothing is. */
+export async function writeImage(file: string, disk: Disk, contents: Contents): Promise<void> {
   await using sparse = new SparseFile(await open(file, 'wx'));
   await sparse.truncate(disk.size);
   await writeDisk(disk, contents, sparse);

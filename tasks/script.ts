@@ -46,7 +46,7 @@ export const script: Task = {
     const { store, signal } = context;
     const folder = await context.scratch();
     const tree = await prepare(folder, context);
-    const { code, stdout, stderr } = await confined(AROUND, { folder, env, limit: timeout * 1000, signal });
+    const { code, stdout, stderr } = await confined(AROUND, { label, folder, env, limit: timeout * 1000, signal });
     const said = (stdout + stderr).split('\n').filter((line) => line !== '');
     if (code !== 0) throw scriptFailed(label, code, said.slice(-TAIL).join('\n'));
     for (const line of said) context.log(line);
@@ -57,20 +57,31 @@ export const script: Task = {
 /** Puts into a folder what a script works with: the tree as in.tar, script.sh, and the files of the service. */
 async function prepare(
   folder: string,
-  { store, signal, options, inputs }: Pick<StepContext, 'store' | 'signal' | 'options' | 'inputs'>,
+  context: Pick<StepContext, 'store' | 'signal' | 'options' | 'inputs'>,
 ): Promise<Tree> {
-  const { service, files } = options as unknown as ScriptOptions;
+  const { store, signal, inputs } = context;
   const tree = await store.readTree(inputs.tree as TreeArtifact);
   const archive = tarOfTree(tree, (entries) => store.readEntries(entries, signal));
   await pipeline(Readable.from(archive), createWriteStream(path.join(folder, 'in.tar')));
-  const bytes = (name: string) => store.readBytes((inputs[name] as Blob).digest);
-  writeFileSync(path.join(folder, 'script.sh'), await bytes('script'));
-  for (const file of files) {
-    const at = path.join(folder, 'service', service, file);
+  for (const { name, bytes } of await filesGiven(context)) {
+    const at = path.join(folder, name);
     mkdirSync(path.dirname(at), { recursive: true });
-    writeFileSync(at, await bytes(inputName(file)), { mode: 0o755 });
+    writeFileSync(at, bytes, { mode: 0o755 });
   }
   return tree;
+}
+
+/** What a script is given beside the tree: script.sh itself, and the files of its service in service/<name>/. */
+export async function filesGiven({
+  store,
+  options,
+  inputs,
+}: Pick<StepContext, 'store' | 'options' | 'inputs'>): Promise<{ name: string; bytes: Buffer }[]> {
+  const { service, files } = options as unknown as ScriptOptions;
+  const bytes = (name: string) => store.readBytes((inputs[name] as Blob).digest);
+  const found = [{ name: 'script.sh', bytes: await bytes('script') }];
+  for (const file of files) found.push({ name: `service/${service}/${file}`, bytes: await bytes(inputName(file)) });
+  return found;
 }
 
 /** A shell where a script works, with what it works with; what is done there is lost. Gives the shell's exit code. */
@@ -84,7 +95,7 @@ export async function shellAt(
 }
 
 /** How many lines of a script that failed are told. */
-const TAIL = 30;
+export const TAIL = 30;
 
 export function scriptStep(
   target: string,
@@ -93,13 +104,17 @@ export function scriptStep(
   file: Step,
   inputs: readonly Step[],
 ): Step {
-  const files = Object.fromEntries(options.files.map((name, n) => [inputName(name), inputs[n]!]));
   return {
     name: `${options.label} of ${target}`,
     task: script,
     options: { ...options, files: [...options.files], env: { ...options.env } },
-    inputs: { tree, script: file, ...files },
+    inputs: { tree, script: file, ...fileInputs(options.files, inputs) },
   };
+}
+
+/** The files that a script may read, as inputs of its step. */
+export function fileInputs(files: readonly string[], steps: readonly Step[]): Step['inputs'] {
+  return Object.fromEntries(files.map((name, n) => [inputName(name), steps[n]!]));
 }
 
 function inputName(file: string): string {
@@ -111,7 +126,7 @@ async function unpacked(before: Tree, archive: string, label: string, { store, s
   const tar = await TarIndexer.open(label);
   for await (const piece of pieces(archive, signal)) await tar.write(piece);
   using file = new ImageFile(archive);
-  return changed(before, (await tar.end())(''), ({ content }) => piecesOf(file, content), store);
+  return await changed(before, (await tar.end())(''), ({ content }) => piecesOf(file, content), store);
 }
 
 function* piecesOf(file: ImageFile, { offset, size }: Slice): Generator<Buffer> {

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { qcow2Overlay } from '../formats/qcow2.ts';
 import { asProblem, makeDirectory } from '../host/files.ts';
-import { startDetached } from '../host/process.ts';
+import { birthOf, startDetached } from '../host/process.ts';
 import type { Clocks, Emit } from '../model/event.ts';
 import { argvOf } from './argv.ts';
 import type { Machine } from './machine.ts';
@@ -21,6 +21,8 @@ const TAIL = 64 * 1024;
 export class RunningVm extends EventEmitter<{ console: [Buffer] }> {
   readonly name: string;
   readonly pid: number;
+  /** When QEMU began, to tell it from a later process with its pid. */
+  readonly born: string;
   readonly command: readonly string[];
   readonly clocks: Clocks = {};
   /** Settles when QEMU has ended: its exit code, or the signal that ended it. */
@@ -43,6 +45,7 @@ export class RunningVm extends EventEmitter<{ console: [Buffer] }> {
     super();
     this.name = name;
     this.pid = process.pid;
+    this.born = birthOf(process.pid);
     this.ended = process.ended;
     this.#release = process.release;
     this.command = command;
@@ -51,13 +54,21 @@ export class RunningVm extends EventEmitter<{ console: [Buffer] }> {
     this.#qemuLog = qemuLog;
   }
 
-  /** Starts QEMU in `folder` and connects to its console. `userland` matches what comes before user land's first byte. */
-  static async start(machine: Machine, folder: string, userland: RegExp): Promise<RunningVm> {
+  /**
+   * Starts QEMU in `folder` and connects to its console. `userland` matches what comes before user land's first byte. With
+   * `diesWithUs` it outlives this process by no means, where the host has one for that.
+   */
+  static async start(
+    machine: Machine,
+    folder: string,
+    userland: RegExp,
+    { diesWithUs = false } = {},
+  ): Promise<RunningVm> {
     const [program = '', ...args] = argvOf(machine);
     const log = path.join(folder, 'qemu.log');
     rmSync(log, { force: true });
     const started = performance.now();
-    const process = startDetached(program, args, { cwd: folder, log });
+    const process = startDetached(program, args, { cwd: folder, log, diesWithUs });
     const vm = new RunningVm(machine.name, process, [program, ...args], started, userland, log);
     let over = false;
     const ended = () => {

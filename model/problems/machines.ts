@@ -170,12 +170,31 @@ export const scriptFailed = (label: string, code: number | null, tail: string) =
     fix: 'mend it and build again: what came before it is cached; `smol shell` shows the tree that it got',
   });
 
-export const scriptTimedOut = (seconds: number) =>
+export const scriptTimedOut = (label: string, seconds: number, tail = '') =>
   new Problem({
     code: 'script-timed-out',
     kind: 'step',
-    message: `a script was still running after ${count(seconds, 'second')}, and was ended`,
+    message: `${label} was still running after ${count(seconds, 'second')}, and was ended`,
+    detail: tail === '' ? undefined : tail,
     fix: 'if it needs longer, raise postinst: timeout: in service.yaml',
+  });
+
+export const bakingUnfinished = (label: string, tail: string) =>
+  new Problem({
+    code: 'builder-unfinished',
+    kind: 'step',
+    message: `the builder VM ended before ${label} did`,
+    detail: tail.trim() || undefined,
+    fix: "the builder's /etc/rc must source basicrc or linuxrc, which do the job; and its memory must suffice",
+  });
+
+export const bakingBroke = (label: string, why: string) =>
+  new Problem({
+    code: 'builder-broke',
+    kind: 'step',
+    message: `the builder VM could not work with the disk of ${label}`,
+    detail: why.trim() || undefined,
+    fix: 'its kernel must know the file system; what the script started in the background must not keep the disk busy',
   });
 
 export const unconfinable = (why: string) =>

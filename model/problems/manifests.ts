@@ -57,15 +57,6 @@ export const invalidValue = (
     place,
   });
 
-export const notBuiltYet = (place: Place, key: string) =>
-  new Problem({
-    code: 'not-yet',
-    kind: 'manifest',
-    message: `${key} is understood, but this version of smol cannot do its work yet`,
-    place,
-    fix: `remove ${key}, or wait for a version that can: nothing is ignored silently`,
-  });
-
 export const folderNotBuiltYet = (service: string, folder: string) =>
   new Problem({
     code: 'not-yet',

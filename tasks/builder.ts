@@ -1,0 +1,233 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { type FileSystemName, layOutDisk, smallestDisk } from '../formats/disk.ts';
+import type { Member } from '../formats/tarball.ts';
+import { Volume } from '../formats/volume.ts';
+import { BrokenVolume } from '../formats/volumeform.ts';
+import { ImageFile } from '../host/imagefile.ts';
+import { cacheRoot } from '../host/paths.ts';
+import type { Blob, FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
+import { bakingBroke, bakingUnfinished, guestPanicked, scriptFailed, scriptTimedOut } from '../model/problems.ts';
+import type { Step, StepContext, Task } from '../model/step.ts';
+import { chooseAccelerator } from '../vm/accelerator.ts';
+import { GUESTS } from '../vm/guests.ts';
+import { JOB, JobConsole, JobOutput, makeOutputDisk, writeInputDisk } from '../vm/job.ts';
+import { killNow, makeRuntimeFolder, RunningVm } from '../vm/launch.ts';
+import { EMULATORS, type Machine } from '../vm/machine.ts';
+import { machineOf, type Runnable, type RunWishes } from '../vm/runnable.ts';
+import { changed } from './changes.ts';
+import { writeImage } from './image.ts';
+import { fileInputs, filesGiven, type ScriptOptions, TAIL } from './script.ts';
+
+export interface BuilderOptions extends ScriptOptions {
+  /** The VM that the script runs in, of another service. */
+  readonly builder: Omit<Runnable, 'folder'>;
+  /** The file system that the tree is on while it is worked on. */
+  readonly fs: FileSystemName;
+  /** Bytes that the script may add. */
+  readonly room: number;
+  readonly network: boolean;
+}
+
+/** The name of the partition with the tree, in the builder VM. */
+const PARTITION = 'smolbuilder';
+/** What the guest's shell exits with where it could not even begin, or end. */
+const BROKE = 125;
+
+/**
+ * A tree as a script leaves it that ran in a VM of another service, the builder: in the guest, as root, on a disk with the
+ * tree, so that it can run what is in the tree. What it did not change stays as it was, times and all. How it went comes
+ * back on a disk of its own. Throws `script-failed`, `script-timed-out` and what became of a VM that did not come so far.
+ */
+export const builder: Task = {
+  kind: 'builder',
+  version: 1,
+  summary: 'a tree as a script leaves it in a builder VM',
+  pool: 'vm',
+  tools: ({ options }) => [EMULATORS[(options as unknown as BuilderOptions).builder.arch]],
+  async run(context: StepContext) {
+    const { label, fs, room, builder: vm } = context.options as unknown as BuilderOptions;
+    const { store, inputs } = context;
+    const folder = await context.scratch();
+    const tree = await store.readTree(inputs.tree as TreeArtifact);
+    const disks = {
+      root: await diskWith(
+        await store.readTree(inputs.builder as TreeArtifact),
+        'ext2',
+        0,
+        folder,
+        vm.partition!,
+        context,
+      ),
+      tree: await diskWith(tree, fs, room, folder, PARTITION, context),
+      input: path.join(folder, 'in.img'),
+      output: path.join(folder, 'out.img'),
+    };
+    await writeInputDisk(disks.input, given(context));
+    makeOutputDisk(disks.output, STATUS_ROOM);
+    const heard = await bake(disks, folder, context);
+    using output = await JobOutput.open(disks.output, `${STATUS_ROOM} bytes`);
+    if (output === undefined) throw bakingUnfinished(label, heard.tail);
+    if (output.status === BROKE) throw bakingBroke(label, heard.tail);
+    if (output.status !== 0) throw scriptFailed(label, output.status, heard.said.slice(-TAIL).join('\n'));
+    return store.putTree(await treeOn(disks.tree, tree, label, context));
+  },
+};
+
+/** A job leaves nothing here but its exit code. */
+const STATUS_ROOM = 1024 ** 2;
+
+/** The disks of the VM, in the order in which it has them. */
+interface Disks {
+  readonly root: string;
+  readonly tree: string;
+  readonly input: string;
+  readonly output: string;
+}
+
+async function diskWith(
+  tree: Tree,
+  fs: FileSystemName,
+  room: number,
+  folder: string,
+  partition: string,
+  { key, store, signal }: StepContext,
+): Promise<string> {
+  const file = path.join(folder, `${partition}.img`);
+  const disk = layOutDisk(tree, { size: smallestDisk(tree, fs, room), partition, fs }, `${key} ${partition}`)!;
+  await writeImage(file, disk, (entries) => store.readEntries(entries, signal));
+  return file;
+}
+
+/** The script and the files of the service, as the guest finds them in $IN. */
+async function* given(context: StepContext): AsyncGenerator<Member> {
+  for (const { name, bytes } of await filesGiven(context)) {
+    const content = async function* () {
+      yield bytes;
+    };
+    yield { name, size: bytes.length, mode: 0o755, content: content() };
+  }
+}
+
+/** What the guest runs: it finds the tree by the name of its partition, and works in it. */
+function jobOf({ fs, env }: BuilderOptions): string {
+  const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+  return `work=/tmp/builder
+mkdir -p $work/root && ln -s "$IN/service" $work/service
+case $(uname) in
+NetBSD) mount -t ${fs === 'ext2' ? 'ext2fs' : 'ffs'} NAME=${PARTITION} $work/root ;;
+*)
+    uevent=$(grep -l '^PARTNAME=${PARTITION}$' /sys/class/block/*/uevent)
+    mount -t ${fs} "/dev/$(sed -n 's/^DEVNAME=//p' "$uevent")" $work/root ;;
+esac || exit ${BROKE}
+cd $work/root
+${Object.entries(env)
+  .map(([name, value]) => `export ${name}=${quoted(value)}`)
+  .join('\n')}
+sh "$IN/script.sh"; status=$?
+cd / && umount $work/root || exit ${BROKE}
+exit $status
+`;
+}
+
+/** Runs the VM until it has powered off; passes on what the script says. */
+async function bake(disks: Disks, folder: string, context: StepContext): Promise<{ tail: string; said: string[] }> {
+  const options = context.options as unknown as BuilderOptions;
+  const { label, timeout } = options;
+  const guest = GUESTS[options.builder.guest];
+  const runtime = makeRuntimeFolder();
+  const machine = await machineFor(disks, folder, runtime, context);
+  const time = AbortSignal.timeout(timeout * 1000);
+  const vm = await RunningVm.start(machine, folder, guest.userland, { diesWithUs: true });
+  const kill = () => killNow(vm);
+  process.once('exit', kill);
+  const console = new JobConsole();
+  const said: string[] = [];
+  let panic: string | undefined;
+  vm.on('console', (bytes) => {
+    for (const line of console.hear(bytes).split('\n').slice(0, -1)) {
+      said.push(line);
+      context.log(line);
+    }
+    panic ??= guest.panic.exec(vm.tail(200))?.[0].trim();
+    if (panic !== undefined) kill();
+  });
+  try {
+    const over = AbortSignal.any([context.signal, time]);
+    over.addEventListener('abort', kill, { once: true });
+    if (over.aborted) kill();
+    await vm.ended;
+    context.signal.throwIfAborted();
+    if (time.aborted) throw scriptTimedOut(label, timeout, said.slice(-TAIL).join('\n'));
+    if (panic !== undefined) throw guestPanicked(`the builder of ${label}`, panic, vm.around(panic));
+    return { tail: vm.tail(), said };
+  } finally {
+    vm.detach();
+    process.off('exit', kill);
+    rmSync(runtime, { recursive: true, force: true });
+  }
+}
+
+async function machineFor(disks: Disks, folder: string, runtime: string, context: StepContext): Promise<Machine> {
+  const { store, inputs, options } = context;
+  const { builder: vm, network } = options as unknown as BuilderOptions;
+  const job = path.join(folder, 'job.sh');
+  writeFileSync(job, jobOf(options as unknown as BuilderOptions));
+  const kernel = await store.verifiedFile((inputs.kernel as Blob).digest);
+  const { accelerator } = await chooseAccelerator(vm.arch, cacheRoot());
+  const wishes: RunWishes = {
+    files: { [JOB]: job },
+    drives: [disks.tree, disks.input, disks.output],
+    ports: [],
+    network: network ? 'user' : 'none',
+  };
+  return machineOf({ ...vm, folder }, wishes, {
+    name: 'builder',
+    accelerator,
+    kernel: { file: kernel, bytes: readFileSync(kernel) },
+    initrd: inputs.initrd && (await store.verifiedFile((inputs.initrd as Blob).digest)),
+    disk: { file: disks.root, format: 'raw' },
+    runtime,
+    consoleLog: path.join(folder, 'console.log'),
+  });
+}
+
+/** The tree on the disk, after the guest has unmounted it. */
+async function treeOn(disk: string, before: Tree, label: string, { store }: StepContext): Promise<Tree> {
+  using source = new ImageFile(disk);
+  try {
+    const volume = Volume.open(source);
+    const found = volume.entries().filter(({ path: at }) => at !== 'lost+found');
+    const inodes = new Map(found.map((entry) => [entry.path, entry]));
+    const read = ({ path: at }: FileEntry) => volume.pieces(inodes.get(at)!);
+    return await changed(before, volume.tree(found), read, store);
+  } catch (error) {
+    if (error instanceof BrokenVolume) throw bakingBroke(label, error.message);
+    throw error;
+  }
+}
+
+/** The builder VM's parts are steps too: its root, its kernel and, if it needs one, its initial RAM disk. */
+export function builderStep(
+  target: string,
+  options: BuilderOptions,
+  tree: Step,
+  file: Step,
+  inputs: readonly Step[],
+  vm: { readonly root: Step; readonly kernel: Step; readonly initrd: Step | undefined },
+): Step {
+  const { initrd, kernel, root } = vm;
+  return {
+    name: `${options.label} of ${target}`,
+    task: builder,
+    options: JSON.parse(JSON.stringify(options)),
+    inputs: {
+      tree,
+      script: file,
+      ...fileInputs(options.files, inputs),
+      builder: root,
+      kernel,
+      ...(initrd && { initrd }),
+    },
+  };
+}

@@ -13,6 +13,7 @@ interface BuildFlags {
   dryRun?: boolean;
   watch?: boolean;
   verify?: boolean;
+  svcimg?: string;
   json?: boolean;
 }
 
@@ -45,6 +46,7 @@ export function addBuilding(root: Command, context: Context): void {
     .option('-w, --watch', 'build again whenever something that it is made of was saved')
     .option('--verify', 'run every step again elsewhere, and compare what comes out byte for byte')
     .option('--dry-run', 'only say what would be done')
+    .option('--svcimg <image>', "the image to bake in the service's VM: the same as smol imgbuilder <image>")
     .option('--json', 'print events as JSON, one a line')
     .action(async (services: string[], options: BuildFlags) => {
       if (options.dryRun) {
@@ -55,10 +57,35 @@ export function addBuilding(root: Command, context: Context): void {
       }
       context.tellAs(options);
       const wanted = { ...options, services, jobs: options.jobs === undefined ? undefined : Number(options.jobs) };
+      const { svcimg: image, ...how } = options;
+      if (image !== undefined) {
+        const [builder = '', ...more] = services;
+        if (more.length > 0) throw usage('--svcimg goes with one service, whose VM bakes', 'leave the others out');
+        await (await import('../commands/imgbuilder.ts')).bakeImage(caller, {
+          ...how,
+          jobs: wanted.jobs,
+          image,
+          builder,
+        });
+        return;
+      }
       if (options.watch && options.verify) throw usage('--watch and --verify do not go together', 'give one of them');
       if (options.watch) await (await import('../commands/watch.ts')).watchBuild(caller, wanted);
       else if (options.verify) await (await import('../commands/verify.ts')).verify(caller, wanted);
       else await (await import('../commands/build.ts')).build(caller, wanted);
+    });
+
+  root
+    .command('imgbuilder')
+    .description('bake the image of a service in a VM: one with postinst: {in: builder}')
+    .argument('<service>', 'its name, in smolBSD SVCIMG')
+    .option('-a, --arch <arch>', ARCH_HELP)
+    .option('--frozen', 'take nothing that is not pinned yet')
+    .option('--offline', 'take nothing from the network')
+    .option('--json', 'print events as JSON, one a line')
+    .action(async (image: string, options: { arch?: string; frozen?: boolean; offline?: boolean; json?: boolean }) => {
+      context.tellAs(options);
+      await (await import('../commands/imgbuilder.ts')).bakeImage(caller, { ...options, image });
     });
 
   root
@@ -69,7 +96,9 @@ export function addBuilding(root: Command, context: Context): void {
     .option('--at <script>', 'which one, by the end of its name; by default the one that failed, or else the last')
     .action(async (service: string, options: { arch?: string; at?: string }) => {
       const { shell } = await import('../commands/shell.ts');
-      context.exitCode = await shell(caller, { ...options, service });
+      const { sitDown } = await import('./keyboard.ts');
+      using terminal = sitDown();
+      context.exitCode = await shell(caller, { ...options, service, terminal });
     });
 
   root

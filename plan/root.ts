@@ -67,7 +67,7 @@ function afterScripts(target: Target, composed: Step, project: Project, surround
     if (builder === undefined) return scriptStep(name, options, tree, file(source, sha256), given);
     const { target: vm, room, network } = builder;
     const fs = CONTENTS[vm.guest].fileSystems.find((each) => each === target.fs) ?? CONTENTS[vm.guest].fileSystems[0]!;
-    const more = { builder: runnable(vm), fs, room, network };
+    const more = { env: { ...env, SVCIMG: service }, builder: runnable(vm), fs, room, network };
     const parts = { root: rootOf(vm, project, surroundings), ...kernelSteps(vm, surroundings) };
     return builderStep(name, { ...options, ...more }, tree, file(source, sha256), given, parts);
   }, composed);

@@ -17,14 +17,14 @@ import { EMULATORS, type Machine } from '../vm/machine.ts';
 import { machineOf, type Runnable, type RunWishes } from '../vm/runnable.ts';
 import { changed } from './changes.ts';
 import { writeImage } from './image.ts';
-import { fileInputs, filesGiven, type ScriptOptions, TAIL } from './script.ts';
+import { fileInputs, filesGiven, type Given, type ScriptOptions, scriptStepName, TAIL } from './script.ts';
 
 export interface BuilderOptions extends ScriptOptions {
   /** The VM that the script runs in, of another service. */
   readonly builder: Omit<Runnable, 'folder'>;
   /** The file system that the tree is on while it is worked on. */
   readonly fs: FileSystemName;
-  /** Bytes that the script may add. */
+  /** Bytes that the script may add, to the tree and to the builder's own root. */
   readonly room: number;
   readonly network: boolean;
 }
@@ -46,33 +46,79 @@ export const builder: Task = {
   pool: 'vm',
   tools: ({ options }) => [EMULATORS[(options as unknown as BuilderOptions).builder.arch]],
   async run(context: StepContext) {
-    const { label, fs, room, builder: vm } = context.options as unknown as BuilderOptions;
-    const { store, inputs } = context;
+    const options = context.options as unknown as BuilderOptions;
+    const { label, timeout } = options;
     const folder = await context.scratch();
-    const tree = await store.readTree(inputs.tree as TreeArtifact);
-    const disks = {
-      root: await diskWith(
-        await store.readTree(inputs.builder as TreeArtifact),
-        'ext2',
-        0,
-        folder,
-        vm.partition!,
-        context,
-      ),
-      tree: await diskWith(tree, fs, room, folder, PARTITION, context),
-      input: path.join(folder, 'in.img'),
-      output: path.join(folder, 'out.img'),
+    const { tree, disks } = await prepare(folder, context);
+    const console = new JobConsole();
+    const said: string[] = [];
+    const hear = (bytes: Buffer) => {
+      for (const line of console.hear(bytes).split('\n').slice(0, -1)) {
+        said.push(line);
+        context.log(line);
+      }
     };
-    await writeInputDisk(disks.input, given(context));
-    makeOutputDisk(disks.output, STATUS_ROOM);
-    const heard = await bake(disks, folder, context);
-    using output = await JobOutput.open(disks.output, `${STATUS_ROOM} bytes`);
-    if (output === undefined) throw bakingUnfinished(label, heard.tail);
-    if (output.status === BROKE) throw bakingBroke(label, heard.tail);
-    if (output.status !== 0) throw scriptFailed(label, output.status, heard.said.slice(-TAIL).join('\n'));
-    return store.putTree(await treeOn(disks.tree, tree, label, context));
+    const time = AbortSignal.timeout(timeout * 1000);
+    const tail = await runVm(disks, folder, context, { job: jobOf(options, 'sh "$IN/script.sh"'), hear, over: time });
+    if (time.aborted) throw scriptTimedOut(label, timeout, said.slice(-TAIL).join('\n'));
+    const status = await statusOn(disks.output);
+    if (status === undefined) throw bakingUnfinished(label, tail);
+    if (status === BROKE) throw bakingBroke(label, tail);
+    if (status !== 0) throw scriptFailed(label, status, said.slice(-TAIL).join('\n'));
+    return context.store.putTree(await treeOn(disks.tree, tree, label, context));
   },
 };
+
+/** Who sits at the VM's console. */
+export interface Terminal {
+  readonly input: NodeJS.ReadableStream;
+  write(bytes: Uint8Array): void;
+}
+
+/** A shell in the VM where a script works, with what it works with; what is done there is lost. Gives the shell's exit code. */
+export async function shellInBuilder(
+  folder: string,
+  context: Given & Pick<StepContext, 'key'>,
+  terminal: Terminal,
+): Promise<number> {
+  const { disks } = await prepare(folder, context);
+  const console = new JobConsole();
+  const hear = (bytes: Buffer, type: (bytes: Uint8Array) => void) => {
+    const wasOn = console.isOn;
+    console.hear(bytes);
+    if (wasOn) terminal.write(bytes);
+    else if (console.isOn) terminal.input.on('data', type);
+  };
+  const job = jobOf(context.options as unknown as BuilderOptions, 'sh -i');
+  await runVm(disks, folder, context, { job, hear, over: new AbortController().signal });
+  return (await statusOn(disks.output)) ?? BROKE;
+}
+
+/** The disks, written; and the tree that is on one of them. */
+async function prepare(
+  folder: string,
+  context: Given & Pick<StepContext, 'key'>,
+): Promise<{ tree: Tree; disks: Disks }> {
+  const { fs, room, builder: vm } = context.options as unknown as BuilderOptions;
+  const { store, inputs } = context;
+  const tree = await store.readTree(inputs.tree as TreeArtifact);
+  const root = await store.readTree(inputs.builder as TreeArtifact);
+  const disks = {
+    root: await diskWith(root, 'ext2', room, folder, vm.partition!, context),
+    tree: await diskWith(tree, fs, room, folder, PARTITION, context),
+    input: path.join(folder, 'in.img'),
+    output: path.join(folder, 'out.img'),
+  };
+  await writeInputDisk(disks.input, given(context));
+  makeOutputDisk(disks.output, STATUS_ROOM);
+  return { tree, disks };
+}
+
+/** The exit code of the job; undefined if it did not come to its end. */
+async function statusOn(disk: string): Promise<number | undefined> {
+  using output = await JobOutput.open(disk, `${STATUS_ROOM} bytes`);
+  return output?.status;
+}
 
 /** A job leaves nothing here but its exit code. */
 const STATUS_ROOM = 1024 ** 2;
@@ -91,7 +137,7 @@ async function diskWith(
   room: number,
   folder: string,
   partition: string,
-  { key, store, signal }: StepContext,
+  { key, store, signal }: Given & Pick<StepContext, 'key'>,
 ): Promise<string> {
   const file = path.join(folder, `${partition}.img`);
   const disk = layOutDisk(tree, { size: smallestDisk(tree, fs, room), partition, fs }, `${key} ${partition}`)!;
@@ -100,7 +146,7 @@ async function diskWith(
 }
 
 /** The script and the files of the service, as the guest finds them in $IN. */
-async function* given(context: StepContext): AsyncGenerator<Member> {
+async function* given(context: Given): AsyncGenerator<Member> {
   for (const { name, bytes } of await filesGiven(context)) {
     const content = async function* () {
       yield bytes;
@@ -110,7 +156,7 @@ async function* given(context: StepContext): AsyncGenerator<Member> {
 }
 
 /** What the guest runs: it finds the tree by the name of its partition, and works in it. */
-function jobOf({ fs, env }: BuilderOptions): string {
+function jobOf({ fs, env }: BuilderOptions, command: string): string {
   const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
   return `work=/tmp/builder
 mkdir -p $work/root && ln -s "$IN/service" $work/service
@@ -124,43 +170,46 @@ cd $work/root
 ${Object.entries(env)
   .map(([name, value]) => `export ${name}=${quoted(value)}`)
   .join('\n')}
-sh "$IN/script.sh"; status=$?
+${command}; status=$?
 cd / && umount $work/root || exit ${BROKE}
 exit $status
 `;
 }
 
-/** Runs the VM until it has powered off; passes on what the script says. */
-async function bake(disks: Disks, folder: string, context: StepContext): Promise<{ tail: string; said: string[] }> {
-  const options = context.options as unknown as BuilderOptions;
-  const { label, timeout } = options;
-  const guest = GUESTS[options.builder.guest];
+/** Runs the VM until it has powered off or `over` is aborted. Gives the end of its console. Throws `guest-panicked`. */
+async function runVm(
+  disks: Disks,
+  folder: string,
+  context: Given,
+  work: {
+    readonly job: string;
+    readonly hear: (bytes: Buffer, type: (bytes: Uint8Array) => void) => void;
+    readonly over: AbortSignal;
+  },
+): Promise<string> {
+  const { builder: runnable, label } = context.options as unknown as BuilderOptions;
+  const guest = GUESTS[runnable.guest];
   const runtime = makeRuntimeFolder();
+  writeFileSync(path.join(folder, JOB), work.job);
   const machine = await machineFor(disks, folder, runtime, context);
-  const time = AbortSignal.timeout(timeout * 1000);
   const vm = await RunningVm.start(machine, folder, guest.userland, { diesWithUs: true });
   const kill = () => killNow(vm);
   process.once('exit', kill);
-  const console = new JobConsole();
-  const said: string[] = [];
+  const type = (bytes: Uint8Array) => vm.type(bytes);
   let panic: string | undefined;
   vm.on('console', (bytes) => {
-    for (const line of console.hear(bytes).split('\n').slice(0, -1)) {
-      said.push(line);
-      context.log(line);
-    }
+    work.hear(bytes, type);
     panic ??= guest.panic.exec(vm.tail(200))?.[0].trim();
     if (panic !== undefined) kill();
   });
   try {
-    const over = AbortSignal.any([context.signal, time]);
+    const over = AbortSignal.any([context.signal, work.over]);
     over.addEventListener('abort', kill, { once: true });
     if (over.aborted) kill();
     await vm.ended;
     context.signal.throwIfAborted();
-    if (time.aborted) throw scriptTimedOut(label, timeout, said.slice(-TAIL).join('\n'));
     if (panic !== undefined) throw guestPanicked(`the builder of ${label}`, panic, vm.around(panic));
-    return { tail: vm.tail(), said };
+    return vm.tail();
   } finally {
     vm.detach();
     process.off('exit', kill);
@@ -168,15 +217,13 @@ async function bake(disks: Disks, folder: string, context: StepContext): Promise
   }
 }
 
-async function machineFor(disks: Disks, folder: string, runtime: string, context: StepContext): Promise<Machine> {
+async function machineFor(disks: Disks, folder: string, runtime: string, context: Given): Promise<Machine> {
   const { store, inputs, options } = context;
   const { builder: vm, network } = options as unknown as BuilderOptions;
-  const job = path.join(folder, 'job.sh');
-  writeFileSync(job, jobOf(options as unknown as BuilderOptions));
   const kernel = await store.verifiedFile((inputs.kernel as Blob).digest);
   const { accelerator } = await chooseAccelerator(vm.arch, cacheRoot());
   const wishes: RunWishes = {
-    files: { [JOB]: job },
+    files: { [JOB]: path.join(folder, JOB) },
     drives: [disks.tree, disks.input, disks.output],
     ports: [],
     network: network ? 'user' : 'none',
@@ -218,7 +265,7 @@ export function builderStep(
 ): Step {
   const { initrd, kernel, root } = vm;
   return {
-    name: `${options.label} of ${target}`,
+    name: scriptStepName(options.label, target),
     task: builder,
     options: JSON.parse(JSON.stringify(options)),
     inputs: {

@@ -54,11 +54,11 @@ export const script: Task = {
   },
 };
 
+/** What is known of a script's step before it runs. */
+export type Given = Pick<StepContext, 'store' | 'signal' | 'options' | 'inputs'>;
+
 /** Puts into a folder what a script works with: the tree as in.tar, script.sh, and the files of the service. */
-async function prepare(
-  folder: string,
-  context: Pick<StepContext, 'store' | 'signal' | 'options' | 'inputs'>,
-): Promise<Tree> {
+async function prepare(folder: string, context: Given): Promise<Tree> {
   const { store, signal, inputs } = context;
   const tree = await store.readTree(inputs.tree as TreeArtifact);
   const archive = tarOfTree(tree, (entries) => store.readEntries(entries, signal));
@@ -72,11 +72,7 @@ async function prepare(
 }
 
 /** What a script is given beside the tree: script.sh itself, and the files of its service in service/<name>/. */
-export async function filesGiven({
-  store,
-  options,
-  inputs,
-}: Pick<StepContext, 'store' | 'options' | 'inputs'>): Promise<{ name: string; bytes: Buffer }[]> {
+export async function filesGiven({ store, options, inputs }: Given): Promise<{ name: string; bytes: Buffer }[]> {
   const { service, files } = options as unknown as ScriptOptions;
   const bytes = (name: string) => store.readBytes((inputs[name] as Blob).digest);
   const found = [{ name: 'script.sh', bytes: await bytes('script') }];
@@ -85,10 +81,7 @@ export async function filesGiven({
 }
 
 /** A shell where a script works, with what it works with; what is done there is lost. Gives the shell's exit code. */
-export async function shellAt(
-  folder: string,
-  context: Pick<StepContext, 'store' | 'signal' | 'options' | 'inputs'>,
-): Promise<number> {
+export async function shellAt(folder: string, context: Given): Promise<number> {
   await prepare(folder, context);
   const { env } = context.options as unknown as ScriptOptions;
   return confinedHere(`${UNPACKED}\nexec sh`, { folder, env });
@@ -105,11 +98,16 @@ export function scriptStep(
   inputs: readonly Step[],
 ): Step {
   return {
-    name: `${options.label} of ${target}`,
+    name: scriptStepName(options.label, target),
     task: script,
     options: { ...options, files: [...options.files], env: { ...options.env } },
     inputs: { tree, script: file, ...fileInputs(options.files, inputs) },
   };
+}
+
+/** The name of the step that a script of a target is. */
+export function scriptStepName(label: string, target: string): string {
+  return `${label} of ${target}`;
 }
 
 /** The files that a script may read, as inputs of its step. */

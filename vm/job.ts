@@ -91,6 +91,11 @@ export class JobConsole {
   #isOn = false;
   #held = '';
 
+  /** Whether the job has begun and not ended. */
+  get isOn(): boolean {
+    return this.#isOn;
+  }
+
   /** What the job said, of all that is known to be its by now: whole lines. */
   hear(bytes: Uint8Array): string {
     const text = Buffer.from(bytes).toString('latin1');

@@ -179,6 +179,19 @@ export const scriptTimedOut = (label: string, seconds: number, tail = '') =>
     fix: 'if it needs longer, raise postinst: timeout: in service.yaml',
   });
 
+/** `own`: the builder of the service, if it has one; `wanted`: the one that was asked for. */
+export const notBaked = (service: string, own: string | undefined, wanted: string | undefined) =>
+  new Problem({
+    code: 'not-baked',
+    kind: 'usage',
+    message:
+      own === undefined ? `no VM builds ${service}` : `the VM of ${own} builds ${service}, not that of ${wanted}`,
+    fix:
+      own === undefined
+        ? `\`smol build ${service}\` builds it; with postinst: {in: builder} in service.yaml its scripts run in a VM`
+        : `smol build ${own} --svcimg ${service}`,
+  });
+
 export const bakingUnfinished = (label: string, tail: string) =>
   new Problem({
     code: 'builder-unfinished',

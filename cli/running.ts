@@ -35,6 +35,7 @@ interface RunFlags {
   imageAsInitrd?: boolean;
   accel?: 'kvm' | 'nvmm' | 'hvf' | 'tcg';
   timeout?: string;
+  grow?: string;
   direct?: boolean;
   watch?: boolean;
   exec?: string;
@@ -70,11 +71,15 @@ function named(form: RegExp) {
   };
 }
 
+const growOption = () =>
+  new Option('--grow <size>', 'make a new disk of its own so much larger than the image, such as 4G').argParser(
+    checkedBy(/^[1-9]\d{0,5}[MG]$/, 'a size such as 4G'),
+  );
+
 const number = (text: string | undefined) => (text === undefined ? undefined : Number(text));
 
 /** The commands that start VMs. */
 export function addRunning(root: Command, context: Context): void {
-  const { caller, print } = context;
   root.commandsGroup('Run them:');
   root
     .command('run')
@@ -107,6 +112,7 @@ export function addRunning(root: Command, context: Context): void {
     .option('--keep', 'keep the VM, with its disk, when it stops; --detach does so too')
     .option('--fresh', 'begin anew with an empty disk of its own')
     .option('--resume', 'go on with the disk of its own, though its image was built anew since')
+    .addOption(growOption())
     .option('--direct', 'let the guest write to the image itself, not to a disk of its own')
     .option('--image <file>', "an image to boot instead of the service's")
     .option('--drive <file>', 'one more disk, raw or qcow2; may be repeated', several)
@@ -156,67 +162,94 @@ export function addRunning(root: Command, context: Context): void {
     .option('--no-frozen', 'pin what is new, in CI too')
     .option('--offline', 'take nothing from the network')
     .option('--json', 'print events as JSON, one a line')
-    .action(async (first: string | undefined, rest: string[], options: RunFlags) => {
-      context.tellAs(options);
+    .action((first: string | undefined, rest: string[], options: RunFlags) => {
       // What follows -- may begin at once, where no service is named.
       const isExtra = first?.startsWith('-') ?? false;
-      const [service, extra] = isExtra ? [undefined, [first!, ...rest]] : [first, rest];
-      if (options.watch && options.detach)
-        throw usage('--watch stays with the VM, and --detach leaves it', 'give one of them');
-      if (options.watch && service === undefined)
-        throw usage('--watch is for what is built', 'give the name of a service');
-      if (options.exec === undefined && (options.in ?? options.out) !== undefined) {
-        throw usage('--in and --out are for a job', 'give its script with --exec');
-      }
-      if (options.fresh && options.resume)
-        throw usage('--fresh and --resume contradict each other', 'give one of them');
-      const { run, watchRun, machineToRun } = await import('../commands/run.ts');
-      const {
-        port,
-        drive,
-        cpus,
-        consoles,
-        timeout,
-        var: vars,
-        file: files,
-        network,
-        conf,
-        json: _,
-        watch: __,
-        print: ___,
-        ...others
-      } = options;
-      const given = {
-        ...others,
-        service,
-        ports: port,
-        drives: drive,
-        vars,
-        files,
-        network: network === false ? ('none' as const) : undefined,
-        extra: extra.length > 0 ? extra : undefined,
-        cpus: number(cpus),
-        consoles: number(consoles),
-        timeout: number(timeout),
-      };
-      const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-      const base =
-        conf === undefined ? {} : await (await import('../commands/conf.ts')).optionsOfConf(caller, conf, options.arch);
-      const wanted = { ...base, ...known };
-      if (options.print || options.vmm === 'firecracker') {
-        const machine = await machineToRun(caller, wanted);
-        print((await import('./commandlines.ts')).commandText(machine, options.vmm ?? 'qemu', options));
-        return;
-      }
-      if (options.exec !== undefined) {
-        const { runJob } = await import('../commands/job.ts');
-        context.exitCode = await runJob(caller, { ...wanted, exec: options.exec });
-        return;
-      }
-      const { openKeyboard } = await import('./keyboard.ts');
-      using keyboard = options.detach || options.json ? undefined : openKeyboard(() => context.interrupt());
-      const input = keyboard?.input;
-      if (options.watch) await watchRun(caller, { ...wanted, service: service!, input });
-      else await run(caller, { ...wanted, input });
+      return isExtra ? start(context, undefined, [first!, ...rest], options) : start(context, first, rest, options);
     });
+
+  root
+    .command('live')
+    .description('a whole NetBSD, as its live images have it, on a disk of its own: the service live, kept')
+    .option('-a, --arch <arch>', ARCH_HELP)
+    .option('-d, --detach', 'leave it running when it asks who logs in')
+    .option('-m, --memory <size>', 'memory, such as 2G', checkedBy(/^[1-9]\d*[MG]$/, 'a size such as 2G'))
+    .option('-c, --cpus <n>', 'virtual processors', checkedBy(/^[1-9]\d?$/, 'a number from 1 to 99'))
+    .option('-p, --port <forward>', '[address:]host:guest[/udp] instead of 22222:22; may be repeated', forward)
+    .addOption(growOption())
+    .option('--fresh', 'begin anew, with the image as it was published')
+    .option('--resume', 'go on with its disk, though there is a newer image')
+    .option('--print', 'only print the command line of QEMU')
+    .option('--frozen', 'take nothing that is not pinned yet')
+    .option('--offline', 'take nothing from the network')
+    .option('--json', 'print events as JSON, one a line')
+    .action((options: RunFlags) => start(context, 'live', [], { ...options, keep: true }));
+}
+
+/** Runs a service, or the files that the options name, as the options say. */
+async function start(
+  context: Context,
+  service: string | undefined,
+  extra: readonly string[],
+  options: RunFlags,
+): Promise<void> {
+  const { caller, print } = context;
+  context.tellAs(options);
+  if (options.watch && options.detach)
+    throw usage('--watch stays with the VM, and --detach leaves it', 'give one of them');
+  if (options.watch && service === undefined) throw usage('--watch is for what is built', 'give the name of a service');
+  if (options.exec === undefined && (options.in ?? options.out) !== undefined) {
+    throw usage('--in and --out are for a job', 'give its script with --exec');
+  }
+  if (options.fresh && options.resume) throw usage('--fresh and --resume contradict each other', 'give one of them');
+  if (options.grow && options.direct)
+    throw usage('--grow is for a disk of its own', 'smol image grow makes an image itself larger');
+  const { run, watchRun, machineToRun } = await import('../commands/run.ts');
+  const {
+    port,
+    drive,
+    cpus,
+    consoles,
+    timeout,
+    var: vars,
+    file: files,
+    network,
+    conf,
+    json: _,
+    watch: __,
+    print: ___,
+    ...others
+  } = options;
+  const given = {
+    ...others,
+    service,
+    ports: port,
+    drives: drive,
+    vars,
+    files,
+    network: network === false ? ('none' as const) : undefined,
+    extra: extra.length > 0 ? [...extra] : undefined,
+    cpus: number(cpus),
+    consoles: number(consoles),
+    timeout: number(timeout),
+  };
+  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const base =
+    conf === undefined ? {} : await (await import('../commands/conf.ts')).optionsOfConf(caller, conf, options.arch);
+  const wanted = { ...base, ...known };
+  if (options.print || options.vmm === 'firecracker') {
+    const machine = await machineToRun(caller, wanted);
+    print((await import('./commandlines.ts')).commandText(machine, options.vmm ?? 'qemu', options));
+    return;
+  }
+  if (options.exec !== undefined) {
+    const { runJob } = await import('../commands/job.ts');
+    context.exitCode = await runJob(caller, { ...wanted, exec: options.exec });
+    return;
+  }
+  const { openKeyboard } = await import('./keyboard.ts');
+  using keyboard = options.detach || options.json ? undefined : openKeyboard(() => context.interrupt());
+  const input = keyboard?.input;
+  if (options.watch) await watchRun(caller, { ...wanted, service: service!, input });
+  else await run(caller, { ...wanted, input });
 }

@@ -6,6 +6,7 @@ import { cacheRoot } from '../host/paths.ts';
 import { whyNotFree } from '../host/ports.ts';
 import type { Json } from '../model/json.ts';
 import * as problems from '../model/problems.ts';
+import { parseSize } from '../model/words.ts';
 import { type Choice, chooseAccelerator } from '../vm/accelerator.ts';
 import { GUESTS } from '../vm/guests.ts';
 import { killNow, makeOverlay, makeRuntimeFolder, RunningVm, stopVm } from '../vm/launch.ts';
@@ -25,6 +26,8 @@ export interface BootOptions extends RunWishes {
   readonly fresh?: boolean | undefined;
   /** Go on with a disk over an image that was built anew since. */
   readonly resume?: boolean | undefined;
+  /** How much larger than the image a new disk is: `4G`. */
+  readonly grow?: string | undefined;
   /** Write to the image itself. */
   readonly direct?: boolean | undefined;
   /** End it without its power button. */
@@ -195,7 +198,7 @@ type RootDisk = Pick<Machine['disks'][number], 'file' | 'format'>;
 
 /**
  * The disk with the root, the image itself or one of the VM's own over it, which may be there from before; and what the VM's
- * own one is over. Throws `older-disk` and `image-held`.
+ * own one is over. Throws `older-disk`, `disk-there` and `image-held`.
  */
 async function diskFor(
   registry: Registry,
@@ -215,9 +218,11 @@ async function diskFor(
   const own = path.join(folder, DISK);
   if (!options.fresh && known?.kept && known.image !== undefined && existsSync(own)) {
     if (known.image !== image.identity && !options.resume) throw problems.olderDisk(name);
+    if (options.grow !== undefined) throw problems.diskThere(name);
     return { disk: { file: own, format: 'qcow2' }, over: known.image };
   }
-  return { disk: { file: await makeOverlay(image.file, folder), format: 'qcow2' }, over: image.identity };
+  const more = options.grow === undefined ? 0 : parseSize(options.grow);
+  return { disk: { file: await makeOverlay(image.file, folder, more), format: 'qcow2' }, over: image.identity };
 }
 
 async function machineFor(

@@ -81,7 +81,7 @@ async function prepared(caller: Caller, runnable: Runnable, name: string, option
 }
 
 /** What is needed to start the same again. */
-function optionsToKeep({ input: _, detach: __, fresh: ___, during: ____, ...rest }: RunOptions): Json {
+function optionsToKeep({ input: _, detach: __, fresh: ___, during: ____, grow: _____, ...rest }: RunOptions): Json {
   return JSON.parse(JSON.stringify(rest)) as Json;
 }
 

@@ -137,6 +137,10 @@ export interface Lock {
       sha256: string;
       size: number;
       /**
+       * For a name with *, the one that it stood for.
+       */
+      file?: string;
+      /**
        * For apt: sources, the package and version, as name=version.
        */
       package?: string;
@@ -280,6 +284,7 @@ export interface Service {
    * Another service, whose whole tree is what this one begins with. Its release and kernel are this one's too, unless said.
    */
   from?: string;
+  disk?: Disk;
   sets?: Sets;
   kernel?: KernelChoice;
   size?: Size;
@@ -301,6 +306,23 @@ export interface Service {
   overrides?: {
     [k: string]: Override;
   };
+}
+/**
+ * A disk image that somebody published, taken as it is: in place of all that an image is made of.
+ */
+export interface Disk {
+  /**
+   * Where it comes from: a URL, which gets pinned, or a file: beside service.yaml; as it is, or with .gz or .xz. With * in its last part: the newest name that the directory lists.
+   */
+  source: string;
+  /**
+   * The publisher's list of checksums, beside it.
+   */
+  checksums?: string;
+  /**
+   * The name of the partition with the root.
+   */
+  root: string;
 }
 /**
  * A script from elsewhere that runs last, confined like those in postinst/. It is pinned.
@@ -523,6 +545,7 @@ export interface Test {
 }
 export interface Override {
   release?: string;
+  disk?: Disk;
   sets?: Sets;
   kernel?: KernelChoice;
   size?: Size;

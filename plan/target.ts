@@ -52,6 +52,8 @@ export interface Target {
   readonly release: { readonly name: string; readonly manifest: Release };
   /** The target whose tree this one begins with. */
   readonly from: Target | undefined;
+  /** The image that somebody published, if it is one. */
+  readonly disk: Pick<NonNullable<Service['disk']>, 'source' | 'checksums'> | undefined;
   readonly sets: readonly SetParts[];
   /** Patterns of binary packages. */
   readonly packages: readonly string[];
@@ -84,6 +86,23 @@ export interface Target {
   /** Where the image goes. */
   readonly image: string;
 }
+
+/** What an image is made of, unless it is there already. */
+const PARTS_OF_ROOTS = [
+  'from',
+  'sets',
+  'packages',
+  'rootdir',
+  'directories',
+  'links',
+  'files',
+  'postinst',
+  'finalizer',
+  'size',
+  'minimize',
+  'fs',
+  'readOnly',
+] as const;
 
 const CHECK_KINDS = ['http', 'tcp', 'console', 'command'] as const;
 
@@ -178,9 +197,13 @@ async function decide(
     );
   const wrong: Problem[] = [];
   const sets = (service.sets ?? []).map(setParts);
+  const { disk } = service;
+  for (const key of disk === undefined ? [] : PARTS_OF_ROOTS.filter((each) => service[each] !== undefined)) {
+    wrong.push(problems.conflictingKeys((await place(key)) ?? (await manifest.place([], 'key')), 'disk', key));
+  }
   // A builder may make all of it.
-  if (sets.length === 0 && from === undefined && builder === undefined)
-    wrong.push(problems.noRoot(await manifest.place([], 'key')));
+  const isGiven = disk !== undefined || from !== undefined || builder !== undefined;
+  if (sets.length === 0 && !isGiven) wrong.push(problems.noRoot(await manifest.place([], 'key')));
   for (const [n, { set, parts }] of sets.entries()) {
     // Places are asked for only where something is wrong: to find one, the manifest is parsed again.
     if (!release.sets.includes(set)) wrong.push(problems.unknownSet(set, release.sets, await place('sets', n)));
@@ -216,9 +239,9 @@ async function decide(
       wrong.push(problems.missingBeside(await key('source'), path.resolve(folder, source)));
     }
   }
-  if (from === undefined && builder === undefined && !hasRc(service, folder, rootdir?.folder))
+  if (!isGiven && !hasRc(service, folder, rootdir?.folder))
     wrong.push(problems.missingRc(name, path.relative(project.root, folder) || folder));
-  const partition = `${name}root`;
+  const partition = disk?.root ?? `${name}root`;
   if (partition.length > NAME_LIMIT) wrong.push(problems.longPartitionName(partition));
   if (wrong.length > 0) throw new Problems(wrong);
 
@@ -253,6 +276,7 @@ async function decide(
     guest: release.guest,
     release: { name: releaseName, manifest: release },
     from,
+    disk,
     sets,
     packages,
     kernel: { name: kernelName, file: kernel.file, build, inImage },

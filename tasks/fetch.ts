@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checksumOf } from '../formats/checksums.ts';
@@ -15,6 +15,7 @@ import {
   inputChanged,
   noChecksum,
   noSuchFile,
+  nothingListed,
   notThatKind,
   offline,
   pinMismatch,
@@ -126,7 +127,11 @@ export class RemoteSource implements Source {
     const { location, aptState } = this.#parts;
     const known = await this.known();
     if (known !== undefined) return known;
-    if (location.kind !== 'apt') return this.#pin(await this.#admit(context, await this.#download(context, undefined)));
+    if (location.kind !== 'apt') {
+      const file = await this.#fileNamed(context);
+      const pin = file === undefined ? {} : { file };
+      return this.#pin({ ...(await this.#admit(context, await this.#download(context, pin), file)), ...pin });
+    }
     if (this.#parts.offline) throw offline([this.name]);
     const newest = await newestPackage(location.pkg, aptState, context.signal);
     const { name, version, sha256, size } = newest;
@@ -148,7 +153,7 @@ export class RemoteSource implements Source {
   }
 
   /** A file with the bytes, in the scratch directory or, if they lie on this host, where they are. */
-  async #download(context: SourceContext, pin: Pin | undefined): Promise<string> {
+  async #download(context: SourceContext, pin: Partial<Pin>): Promise<string> {
     const { location } = this.#parts;
     if (this.#parts.offline && location.kind !== 'file') throw offline([this.name]);
     switch (location.kind) {
@@ -156,13 +161,14 @@ export class RemoteSource implements Source {
         return location.file;
       case 'http': {
         const file = path.join(await context.scratch(), 'download');
-        const alias = location.url === this.name ? undefined : this.name;
-        await download(location.url, file, { signal: context.signal, progress: context.progress, alias });
+        const [url, name] = [location.url, this.name].map((each) => withFile(each, pin.file)) as [string, string];
+        const alias = url === name ? undefined : name;
+        await download(url, file, { signal: context.signal, progress: context.progress, alias });
         return file;
       }
       case 'apt': {
         const file = path.join(await context.scratch(), 'download.deb');
-        const [name = '', version = ''] = (pin?.package ?? '').split('=');
+        const [name = '', version = ''] = (pin.package ?? '').split('=');
         await downloadPackage(location.pkg, { name, version }, file, this.#parts.aptState, context.signal);
         return file;
       }
@@ -171,10 +177,23 @@ export class RemoteSource implements Source {
     }
   }
 
-  /** Checks a first download by all that is known of it, stores it, and gives its pin. */
-  async #admit(context: SourceContext, file: string): Promise<Pin> {
+  /** The newest of the names that a source with * stands for, as its directory lists them; undefined for any other. */
+  async #fileNamed(context: SourceContext): Promise<string | undefined> {
+    const { location } = this.#parts;
+    const pattern = lastPart(this.name);
+    if (location.kind !== 'http' || !pattern.includes('*')) return undefined;
+    const page = path.join(await context.scratch(), 'index');
+    const folder = withFile(location.url, '');
+    await download(folder, page, { signal: context.signal });
+    const names = newestFirst(linksIn(await readFile(page, 'utf8'), pattern));
+    if (names[0] === undefined) throw nothingListed(this.name, folder);
+    return names[0];
+  }
+
+  /** Checks a first download by all that is known of it, stores it, and gives its pin. `name` is that of the file. */
+  async #admit(context: SourceContext, file: string, name = lastPart(this.name)): Promise<Pin> {
     await this.#checkKind(file);
-    const expected = await this.#expected(context);
+    const expected = await this.#expected(context, name);
     const algorithm = expected && ALGORITHMS[expected.algorithm];
     const hash = algorithm === undefined ? undefined : createHash(algorithm);
     const { digest, size } = await context.store.putChunks(pieces(file, context.signal), {
@@ -192,12 +211,12 @@ export class RemoteSource implements Source {
   }
 
   /** What the publisher says that the digest is. Throws `no-checksum` if it has a list of them, but not this one. */
-  async #expected(context: SourceContext): Promise<Expected | undefined> {
+  async #expected(context: SourceContext, name: string): Promise<Expected | undefined> {
     const { checksums, expected } = this.#parts;
     if (checksums === undefined) return expected;
     const list = await this.#checksumList(context);
     if (list === undefined) return undefined;
-    const listed = checksumOf(this.name.slice(this.name.lastIndexOf('/') + 1), list);
+    const listed = checksumOf(name, list);
     if (listed === undefined) throw noChecksum(this.name, checksums.name);
     return { ...listed, by: checksums.name };
   }
@@ -205,7 +224,6 @@ export class RemoteSource implements Source {
   /** The publisher's checksums, or undefined where it publishes none. */
   async #checksumList(context: SourceContext): Promise<string | undefined> {
     const { location, name } = this.#parts.checksums!;
-    const { readFile } = await import('node:fs/promises');
     try {
       if (location.kind === 'file') return await readFile(location.file, 'utf8');
       if (location.kind !== 'http') return undefined;
@@ -247,4 +265,33 @@ export class RemoteSource implements Source {
 /** The path that a `file:` source means: relative ones from `base`. */
 export function filePath(source: string, base: string): string {
   return source.startsWith('file://') ? fileURLToPath(source) : path.resolve(base, source.slice('file:'.length));
+}
+
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf('/') + 1);
+}
+
+/** A URL whose last part, a pattern, is replaced by what it stands for. */
+function withFile(url: string, file: string | undefined): string {
+  return file === undefined ? url : url.slice(0, url.length - lastPart(url).length) + file;
+}
+
+/** The names in a directory's page, as web servers list one, that a pattern with * matches. */
+export function linksIn(page: string, pattern: string): string[] {
+  const expression = new RegExp(`^${pattern.replaceAll(/[.+?^$(){}|[\]\\]/g, '\\$&').replaceAll('*', '[^/]*')}$`);
+  const names = [...page.matchAll(/<a\s[^>]*href\s*=\s*["']?([^"'\s>]+)/gi)].map(([, link]) =>
+    decodeURIComponent(lastPart(link!)),
+  );
+  return [...new Set(names)].filter((name) => expression.test(name));
+}
+
+/** Names with version numbers in them, the highest first: 11.99.10 before 11.99.5. */
+function newestFirst(names: readonly string[]): string[] {
+  const parts = (name: string) => name.split(/(\d+)/);
+  return [...names].sort((a, b) => {
+    const [x, y] = [parts(a), parts(b)];
+    const n = x.findIndex((part, k) => part !== y[k]);
+    const [p = '', q = ''] = [x[n], y[n]];
+    return (Number(q) - Number(p) || (q < p ? -1 : 1)) * (n < 0 ? 0 : 1);
+  });
 }

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import path from 'node:path';
 import {
   type Disk,
@@ -11,13 +11,14 @@ import {
 } from '../formats/disk.ts';
 import type { Contents } from '../formats/filewriter.ts';
 import { patchOf } from '../formats/patch.ts';
-import type { BlockSink, Extent } from '../formats/sink.ts';
+import type { Extent } from '../formats/sink.ts';
 import { contentSize, largestDirectories } from '../formats/tree.ts';
 import { asProblem } from '../host/files.ts';
 import type { Tree, TreeArtifact } from '../model/artifact.ts';
 import { imageTooSmall } from '../model/problems.ts';
 import { CorruptBlob, type Step, type StepContext, type Task } from '../model/step.ts';
 import type { ImageSize } from '../model/words.ts';
+import { SparseFile, writeAll } from './sparsefile.ts';
 
 /** What an image step is told. */
 export interface ImageOptions {
@@ -116,46 +117,5 @@ async function writeExtents(file: string, patch: readonly Extent[]): Promise<voi
     for (const { position, bytes } of patch) await writeAll(handle, position, bytes);
   } finally {
     await handle.close();
-  }
-}
-
-async function writeAll(handle: FileHandle, position: number, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
-    done += bytesWritten;
-  }
-}
-
-/** What is looked at for zeros, at whole multiples of it: the clusters of most file systems of hosts, and more. */
-const HOLE = 64 * 1024;
-const ZEROS = Buffer.alloc(HOLE);
-
-/** A new file that has holes wherever nothing, or nothing but zeros, is written. */
-class SparseFile implements BlockSink, AsyncDisposable {
-  readonly #handle: FileHandle;
-
-  constructor(handle: FileHandle) {
-    this.#handle = handle;
-  }
-
-  async truncate(size: number): Promise<void> {
-    await this.#handle.truncate(size);
-  }
-
-  async write(position: number, bytes: Uint8Array): Promise<void> {
-    let from = 0;
-    for (let at = 0; at < bytes.length; ) {
-      const end = Math.min(bytes.length, at + HOLE - ((position + at) % HOLE));
-      if (ZEROS.compare(bytes, at, end, 0, end - at) === 0) {
-        await writeAll(this.#handle, position + from, bytes.subarray(from, at));
-        from = end;
-      }
-      at = end;
-    }
-    await writeAll(this.#handle, position + from, bytes.subarray(from));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#handle.close();
   }
 }

@@ -156,9 +156,9 @@ export function makeRuntimeFolder(): string {
 
 /**
  * A new disk of the VM's own over an image that it must not write to. The image gets a second name in the VM's folder: a
- * build that makes a new one leaves what a VM runs from as it is.
+ * build that makes a new one leaves what a VM runs from as it is. The disk can be larger than the image, by so many bytes.
  */
-export async function makeOverlay(image: string, folder: string): Promise<string> {
+export async function makeOverlay(image: string, folder: string, more = 0): Promise<string> {
   const [file, base] = [path.join(folder, DISK), path.join(folder, BASE)];
   try {
     makeDirectory(folder);
@@ -167,7 +167,7 @@ export async function makeOverlay(image: string, folder: string): Promise<string
       () => true,
       () => false, // another file system
     );
-    await writeFile(file, qcow2Overlay(isLinked ? base : image, statSync(image).size));
+    await writeFile(file, qcow2Overlay(isLinked ? base : image, statSync(image).size + more));
   } catch (error) {
     throw asProblem(error, folder);
   }

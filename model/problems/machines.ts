@@ -94,6 +94,14 @@ export const nothingToRun = () =>
     fix: 'name a service, or give --kernel, and --image if it needs one; or a file of settings with --conf',
   });
 
+export const diskThere = (name: string) =>
+  new Problem({
+    code: 'disk-there',
+    kind: 'usage',
+    message: `the VM ${name} has a disk already, which --grow does not change`,
+    fix: '--fresh begins anew with a larger one; what is on the old one is gone then',
+  });
+
 export const olderDisk = (vm: string) =>
   new Problem({
     code: 'older-disk',

@@ -114,6 +114,14 @@ export const offline = (sources: readonly string[]) =>
     fix: 'build once without --offline, or drop the files into sets/<arch>/ and kernels/',
   });
 
+export const nothingListed = (source: string, folder: string) =>
+  new Problem({
+    code: 'nothing-listed',
+    kind: 'step',
+    message: `${folder} lists nothing that ${source} could stand for`,
+    fix: 'look at the directory, and write the name as it is there',
+  });
+
 export const noChecksum = (source: string, where: string) =>
   new Problem({
     code: 'no-checksum',

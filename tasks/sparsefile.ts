@@ -1,0 +1,44 @@
+import type { FileHandle } from 'node:fs/promises';
+import type { BlockSink } from '../formats/sink.ts';
+
+/** What is looked at for zeros, at whole multiples of it: the clusters of most file systems of hosts, and more. */
+const HOLE = 64 * 1024;
+const ZEROS = Buffer.alloc(HOLE);
+
+/** A new file that has holes wherever nothing, or nothing but zeros, is written. */
+export class SparseFile implements BlockSink, AsyncDisposable {
+  readonly #handle: FileHandle;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  async truncate(size: number): Promise<void> {
+    await this.#handle.truncate(size);
+  }
+
+  async write(position: number, bytes: Uint8Array): Promise<void> {
+    let from = 0;
+    for (let at = 0; at < bytes.length; ) {
+      const end = Math.min(bytes.length, at + HOLE - ((position + at) % HOLE));
+      if (ZEROS.compare(bytes, at, end, 0, end - at) === 0) {
+        await writeAll(this.#handle, position + from, bytes.subarray(from, at));
+        from = end;
+      }
+      at = end;
+    }
+    await writeAll(this.#handle, position + from, bytes.subarray(from));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close();
+  }
+}
+
+/** Writes all of the bytes, which one write(2) need not do. */
+export async function writeAll(handle: FileHandle, position: number, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}

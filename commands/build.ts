@@ -8,6 +8,7 @@ import type { Step } from '../model/step.ts';
 import { goalsOf, graphOf, stepsOf } from '../plan/graph.ts';
 import { archsOf, chooseArch, resolveTarget, type Target } from '../plan/target.ts';
 import { RemoteSource } from '../tasks/fetch.ts';
+import { RecordedSource } from '../tasks/recorded.ts';
 import { collectSometimes } from './cache.ts';
 import { choosePackages, recallPackages, unresolved } from './packages.ts';
 import { type Caller, openSession, type Session, type SessionOptions } from './session.ts';
@@ -125,6 +126,7 @@ async function assertAllowed(
   // In CI pins are frozen once there are any: a first build anywhere has nothing to freeze.
   const isFrozen = frozen ?? (process.env.CI === 'true' && surroundings.pins.names().length > 0);
   if (isFrozen) {
+    for (const { source } of steps) if (source instanceof RecordedSource) source.isFrozen = true;
     const known = await Promise.all(remote.map(({ source }) => source!.known()));
     const names = remote.filter((_, n) => known[n] === undefined).map(({ source }) => source!.name);
     if (names.length > 0) throw problems.unpinned(names);

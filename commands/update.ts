@@ -3,6 +3,7 @@ import { ARCHS } from '../model/arch.ts';
 import { noSuchPin } from '../model/problems.ts';
 import type { Step } from '../model/step.ts';
 import { goalsOf, graphOf, stepsOf } from '../plan/graph.ts';
+import { sourceStep } from '../plan/sources.ts';
 import { resolveTarget } from '../plan/target.ts';
 import { fetch } from '../tasks/fetch.ts';
 import { recallPackages } from './packages.ts';
@@ -26,6 +27,10 @@ export async function update(caller: Caller, wanted: string | undefined): Promis
     const services = project.services();
     const isService = wanted !== undefined && services.includes(wanted);
     const fetches = await fetchSteps(session, isService ? [wanted] : services);
+    for (const url of isService ? [] : pins.allRecorded()) {
+      const step = sourceStep({ source: url, base: project.root }, surroundings);
+      fetches.set(step.name, step);
+    }
     const pinned = [...fetches.values()].filter(({ source }) => pins.get(source!.name) !== undefined);
     const chosen = pinned.filter(({ source }) => wanted === undefined || isService || source!.name === wanted);
     if (wanted !== undefined && chosen.length === 0) throw noSuchPin(wanted, [...services, ...pins.names()]);

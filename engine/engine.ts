@@ -205,8 +205,8 @@ export class Engine {
     }
   }
 
-  async #perform(keyed: Keyed, context: Context): Promise<Result> {
-    const { step, key, inputs, identity, parts } = keyed;
+  async #perform(made: Keyed, context: Context): Promise<Result> {
+    const { step, key, inputs, identity, parts } = made;
     this.#workshop.emit({ type: 'step-started', step: step.name, kind: step.task.kind });
     const started = performance.now();
     const output = await step.task.run({
@@ -227,6 +227,17 @@ export class Engine {
     const ms = Math.round(performance.now() - started);
     const result = { output, log: context.lines, ms };
     this.#workshop.records.write({ format: FORMAT, step: step.name, key, parts, ...result });
+    // A source may have learned what it is only as its step ran: that is what the next build will ask for.
+    const learned = keyed(step, inputs, await step.source?.known(), parts.tools as Record<string, Digest>);
+    if (learned.key !== key) {
+      this.#workshop.records.write({
+        format: FORMAT,
+        step: step.name,
+        key: learned.key,
+        parts: learned.parts,
+        ...result,
+      });
+    }
     return result;
   }
 

@@ -1,5 +1,6 @@
 import { scriptTimedOut, unconfinable } from '../model/problems.ts';
 import { attempt, interact, type Outcome } from './process.ts';
+import { forwarderIn } from './proxy.ts';
 
 /** What a confined program sees and may do. */
 export interface Confinement {
@@ -9,6 +10,8 @@ export interface Confinement {
   readonly folder: string;
   /** The whole environment, besides PATH, HOME, LC_ALL and TZ. */
   readonly env: Readonly<Record<string, string>>;
+  /** The folder of a proxy: all of the network that there is. */
+  readonly proxy?: string | undefined;
   /** Milliseconds. */
   readonly limit: number;
   readonly signal: AbortSignal;
@@ -38,12 +41,25 @@ export async function confined(script: string, { label, limit, signal, ...where 
 }
 
 /** Runs a script confined in the same way, at this process's own terminal or with its own input. Gives its exit code. */
-export async function confinedHere(script: string, where: Pick<Confinement, 'folder' | 'env'>): Promise<number> {
+export async function confinedHere(
+  script: string,
+  where: Pick<Confinement, 'folder' | 'env' | 'proxy'>,
+): Promise<number> {
   return interact('bwrap', argsFor(script, where));
 }
 
-function argsFor(script: string, { folder, env }: Pick<Confinement, 'folder' | 'env'>): string[] {
-  const settings = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/tmp', LC_ALL: 'C', TZ: 'UTC', ...env };
+/** Where the proxy is seen in there, with a Node to forward to it. */
+const PROXY_FOLDER = '/run/proxy';
+const NODE = '/run/node';
+const PROXY_PORT = 3128;
+const FORWARDED = `${NODE} ${forwarderIn(PROXY_FOLDER)} ${PROXY_PORT} /tmp/.forwarding &
+while ! [ -e /tmp/.forwarding ]; do sleep 0.02; done
+exec fakeroot sh -c "$1"`;
+
+function argsFor(script: string, { folder, env, proxy }: Pick<Confinement, 'folder' | 'env' | 'proxy'>): string[] {
+  const address = `http://127.0.0.1:${PROXY_PORT}/`;
+  const network = proxy === undefined ? {} : { http_proxy: address, https_proxy: address };
+  const settings = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/tmp', LC_ALL: 'C', TZ: 'UTC', ...network, ...env };
   return [
     ...['--unshare-all', '--uid', '0', '--gid', '0', '--die-with-parent', '--new-session', '--clearenv'],
     // Of all that root may do, only to read what its modes would keep from it: the tree has to be packed again.
@@ -52,6 +68,11 @@ function argsFor(script: string, { folder, env }: Pick<Confinement, 'folder' | '
     ...Object.entries({ ...settings, FAKEROOTDONTTRYCHOWN: '1' }).flatMap(([name, value]) => ['--setenv', name, value]),
     ...READABLE.flatMap((each) => ['--ro-bind-try', each, each]),
     ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--bind', folder, '/work', '--chdir', '/work'],
-    ...['fakeroot', 'sh', '-c', script],
+    ...(proxy === undefined
+      ? ['fakeroot', 'sh', '-c', script]
+      : [
+          ...['--ro-bind', proxy, PROXY_FOLDER, '--ro-bind', process.execPath, NODE],
+          ...['sh', '-c', FORWARDED, 'sh', script],
+        ]),
   ];
 }

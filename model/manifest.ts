@@ -132,6 +132,12 @@ export interface Build {
  */
 export interface Lock {
   version: 1;
+  /**
+   * What scripts at build time took from the network: the URLs by the names of their steps.
+   */
+  recorded?: {
+    [k: string]: string[];
+  };
   pins: {
     [k: string]: {
       sha256: string;
@@ -365,7 +371,7 @@ export interface Files {
  */
 export interface Postinst {
   /**
-   * host: confined, without root or network; builder: as root in a VM, which can run what is in the tree.
+   * host: confined, without root; builder: as root in a VM, which can run what is in the tree.
    */
   in?: "host" | "builder";
   /**
@@ -377,7 +383,7 @@ export interface Postinst {
    */
   room?: string;
   /**
-   * Give the builder a network. What comes from there is not pinned: the same scripts may make another image tomorrow.
+   * Let them take http: URLs through a proxy ($http_proxy), which pins each; there is no other network.
    */
   network?: boolean;
   /**

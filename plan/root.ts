@@ -8,12 +8,12 @@ import { furnishStep } from '../tasks/furnish.ts';
 import { overlayStep } from '../tasks/overlay.ts';
 import { pickStep } from '../tasks/pick.ts';
 import { placeStep } from '../tasks/place.ts';
-import { scriptStep } from '../tasks/script.ts';
+import { scriptStep, scriptStepName } from '../tasks/script.ts';
 import { specificationStep } from '../tasks/specification.ts';
 import { CONTENTS } from './contents.ts';
 import { kernelSteps } from './kernels.ts';
 import { packageLayers } from './packages.ts';
-import { archiveStep, type Surroundings, sourceStep } from './sources.ts';
+import { archiveStep, recordedSource, type Surroundings, sourceStep } from './sources.ts';
 import { filled, isUrl, type SetParts, type Target } from './target.ts';
 
 /** A tree that is laid over those before it, and what people call it. */
@@ -64,12 +64,13 @@ function afterScripts(target: Target, composed: Step, project: Project, surround
     const options = { label, service, files: inputs, env, timeout };
     const given = inputs.map((each) => file(`file:${path.join(folder, each)}`));
     const { builder } = target;
-    if (builder === undefined) return scriptStep(name, options, tree, file(source, sha256), given);
-    const { target: vm, room, network } = builder;
+    const network = target.network ? recordedSource(scriptStepName(label, name), surroundings) : undefined;
+    if (builder === undefined) return scriptStep(name, options, tree, file(source, sha256), given, network);
+    const { target: vm, room } = builder;
     const fs = CONTENTS[vm.guest].fileSystems.find((each) => each === target.fs) ?? CONTENTS[vm.guest].fileSystems[0]!;
-    const more = { env: { ...env, SVCIMG: service }, builder: runnable(vm), fs, room, network };
+    const more = { env: { ...env, SVCIMG: service }, builder: runnable(vm), fs, room };
     const parts = { root: rootOf(vm, project, surroundings), ...kernelSteps(vm, surroundings) };
-    return builderStep(name, { ...options, ...more }, tree, file(source, sha256), given, parts);
+    return builderStep(name, { ...options, ...more }, tree, file(source, sha256), given, parts, network);
   }, composed);
 }
 

@@ -5,7 +5,8 @@ import type { FileDigests } from '../host/digests.ts';
 import type { Pins } from '../manifest/lock.ts';
 import { notThatKind } from '../model/problems.ts';
 import type { Step } from '../model/step.ts';
-import { type Expected, fetchStep, filePath, type Location } from '../tasks/fetch.ts';
+import { type Expected, fetchStep, filePath, type Location, type RemoteSource } from '../tasks/fetch.ts';
+import { RecordedSource } from '../tasks/recorded.ts';
 import type { ResolvedPackage } from '../tasks/resolve.ts';
 import { archiveForm, unpackStep } from '../tasks/unpack.ts';
 
@@ -56,6 +57,13 @@ export function sourceStep(wish: SourceWish, surroundings: Surroundings): Step {
     aptState: surroundings.aptState,
     offline: surroundings.offline,
   });
+}
+
+/** What the script of a step takes from the network. */
+export function recordedSource(step: string, surroundings: Surroundings): RecordedSource {
+  const remote = (url: string) =>
+    sourceStep({ source: url, base: surroundings.root }, surroundings).source as RemoteSource;
+  return new RecordedSource(step, surroundings.pins, remote);
 }
 
 /** A source that is an archive, as a tree. Steps of the same source are shared by all targets. Throws `not-that-kind`. */

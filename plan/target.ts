@@ -37,7 +37,6 @@ export interface Builder {
   readonly target: Target;
   /** Bytes that the scripts may add. */
   readonly room: number;
-  readonly network: boolean;
 }
 
 /** One service for one architecture, with everything decided. */
@@ -79,6 +78,8 @@ export interface Target {
   readonly scripts: readonly Script[];
   /** The VM that they run in; undefined if that is this host. */
   readonly builder: Builder | undefined;
+  /** Whether they may take from the network. */
+  readonly network: boolean;
   readonly run: NonNullable<Service['run']>;
   readonly test: NonNullable<Service['test']>;
   /** Seconds since 1970. */
@@ -290,6 +291,7 @@ async function decide(
     files: service.files ?? {},
     scripts: scriptsOf(service, name, folder),
     builder,
+    network: service.postinst?.network ?? false,
     run: service.run ?? {},
     test: service.test ?? {},
     sourceDate: await sourceDateOf(project),
@@ -324,9 +326,9 @@ async function builderOf(
   users: readonly Edge[],
 ): Promise<Builder | undefined> {
   if (postinst?.in !== 'builder') return undefined;
-  const { builder, room, network = false } = postinst;
+  const { builder, room } = postinst;
   const target = await targetAt(project, found, ['postinst', 'builder'], arch, users, builder!);
-  return { target, room: parseSize(room!), network };
+  return { target, room: parseSize(room!) };
 }
 
 /** What mkimg.sh makes: the file system that the host has tools for. */

@@ -6,6 +6,7 @@ import { Volume } from '../formats/volume.ts';
 import { BrokenVolume } from '../formats/volumeform.ts';
 import { ImageFile } from '../host/imagefile.ts';
 import { cacheRoot } from '../host/paths.ts';
+import { forwardCommand, type ProxyServer } from '../host/proxy.ts';
 import type { Blob, FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
 import { bakingBroke, bakingUnfinished, guestPanicked, scriptFailed, scriptTimedOut } from '../model/problems.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
@@ -13,11 +14,12 @@ import { chooseAccelerator } from '../vm/accelerator.ts';
 import { GUESTS } from '../vm/guests.ts';
 import { JOB, JobConsole, JobOutput, makeOutputDisk, writeInputDisk } from '../vm/job.ts';
 import { killNow, makeRuntimeFolder, RunningVm } from '../vm/launch.ts';
-import { EMULATORS, type Machine } from '../vm/machine.ts';
+import { EMULATORS, type Machine, PROXY } from '../vm/machine.ts';
 import { machineOf, type Runnable, type RunWishes } from '../vm/runnable.ts';
 import { changed } from './changes.ts';
 import { writeImage } from './image.ts';
-import { fileInputs, filesGiven, type Given, type ScriptOptions, scriptStepName, TAIL } from './script.ts';
+import type { RecordedSource } from './recorded.ts';
+import { fileInputs, filesGiven, type Given, proxyFor, type ScriptOptions, scriptStepName, TAIL } from './script.ts';
 
 export interface BuilderOptions extends ScriptOptions {
   /** The VM that the script runs in, of another service. */
@@ -26,7 +28,6 @@ export interface BuilderOptions extends ScriptOptions {
   readonly fs: FileSystemName;
   /** Bytes that the script may add, to the tree and to the builder's own root. */
   readonly room: number;
-  readonly network: boolean;
 }
 
 /** The name of the partition with the tree, in the builder VM. */
@@ -59,7 +60,13 @@ export const builder: Task = {
       }
     };
     const time = AbortSignal.timeout(timeout * 1000);
-    const tail = await runVm(disks, folder, context, { job: jobOf(options, 'sh "$IN/script.sh"'), hear, over: time });
+    const refused = (line: string) => {
+      said.push(line);
+      context.log(line);
+    };
+    await using proxy = await proxyFor(context, refused);
+    const job = jobOf(options, 'sh "$IN/script.sh"', proxy !== undefined);
+    const tail = await runVm(disks, folder, context, { job, hear, over: time, proxy });
     if (time.aborted) throw scriptTimedOut(label, timeout, said.slice(-TAIL).join('\n'));
     const status = await statusOn(disks.output);
     if (status === undefined) throw bakingUnfinished(label, tail);
@@ -89,7 +96,7 @@ export async function shellInBuilder(
     if (wasOn) terminal.write(bytes);
     else if (console.isOn) terminal.input.on('data', type);
   };
-  const job = jobOf(context.options as unknown as BuilderOptions, 'sh -i');
+  const job = jobOf(context.options as unknown as BuilderOptions, 'sh -i', false);
   await runVm(disks, folder, context, { job, hear, over: new AbortController().signal });
   return (await statusOn(disks.output)) ?? BROKE;
 }
@@ -156,7 +163,9 @@ async function* given(context: Given): AsyncGenerator<Member> {
 }
 
 /** What the guest runs: it finds the tree by the name of its partition, and works in it. */
-function jobOf({ fs, env }: BuilderOptions, command: string): string {
+function jobOf({ fs, env: own }: BuilderOptions, command: string, isProxied: boolean): string {
+  const address = `http://${PROXY.address}:${PROXY.port}`;
+  const env = isProxied ? { ...own, http_proxy: address, https_proxy: address } : own;
   const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
   return `work=/tmp/builder
 mkdir -p $work/root && ln -s "$IN/service" $work/service
@@ -185,13 +194,14 @@ async function runVm(
     readonly job: string;
     readonly hear: (bytes: Buffer, type: (bytes: Uint8Array) => void) => void;
     readonly over: AbortSignal;
+    readonly proxy?: ProxyServer | undefined;
   },
 ): Promise<string> {
   const { builder: runnable, label } = context.options as unknown as BuilderOptions;
   const guest = GUESTS[runnable.guest];
   const runtime = makeRuntimeFolder();
   writeFileSync(path.join(folder, JOB), work.job);
-  const machine = await machineFor(disks, folder, runtime, context);
+  const machine = await machineFor(disks, folder, runtime, work.proxy, context);
   const vm = await RunningVm.start(machine, folder, guest.userland, { diesWithUs: true });
   const kill = () => killNow(vm);
   process.once('exit', kill);
@@ -217,18 +227,24 @@ async function runVm(
   }
 }
 
-async function machineFor(disks: Disks, folder: string, runtime: string, context: Given): Promise<Machine> {
+async function machineFor(
+  disks: Disks,
+  folder: string,
+  runtime: string,
+  proxy: ProxyServer | undefined,
+  context: Given,
+): Promise<Machine> {
   const { store, inputs, options } = context;
-  const { builder: vm, network } = options as unknown as BuilderOptions;
+  const { builder: vm } = options as unknown as BuilderOptions;
   const kernel = await store.verifiedFile((inputs.kernel as Blob).digest);
   const { accelerator } = await chooseAccelerator(vm.arch, cacheRoot());
   const wishes: RunWishes = {
     files: { [JOB]: path.join(folder, JOB) },
     drives: [disks.tree, disks.input, disks.output],
     ports: [],
-    network: network ? 'user' : 'none',
+    network: proxy === undefined ? 'none' : 'user',
   };
-  return machineOf({ ...vm, folder }, wishes, {
+  const machine = machineOf({ ...vm, folder }, wishes, {
     name: 'builder',
     accelerator,
     kernel: { file: kernel, bytes: readFileSync(kernel) },
@@ -237,6 +253,7 @@ async function machineFor(disks: Disks, folder: string, runtime: string, context
     runtime,
     consoleLog: path.join(folder, 'console.log'),
   });
+  return { ...machine, proxy: proxy && forwardCommand(proxy.folder) };
 }
 
 /** The tree on the disk, after the guest has unmounted it. */
@@ -262,6 +279,7 @@ export function builderStep(
   file: Step,
   inputs: readonly Step[],
   vm: { readonly root: Step; readonly kernel: Step; readonly initrd: Step | undefined },
+  network?: RecordedSource,
 ): Step {
   const { initrd, kernel, root } = vm;
   return {
@@ -276,5 +294,6 @@ export function builderStep(
       kernel,
       ...(initrd && { initrd }),
     },
+    source: network,
   };
 }

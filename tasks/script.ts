@@ -7,10 +7,12 @@ import { tarOfTree } from '../formats/tartree.ts';
 import { confined, confinedHere } from '../host/confine.ts';
 import { pieces } from '../host/files.ts';
 import { ImageFile } from '../host/imagefile.ts';
+import type { ProxyServer } from '../host/proxy.ts';
 import type { Blob, Slice, Tree, TreeArtifact } from '../model/artifact.ts';
 import { scriptFailed } from '../model/problems.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
 import { changed } from './changes.ts';
+import type { RecordedSource } from './recorded.ts';
 
 export interface ScriptOptions {
   /** What people call the script. */
@@ -46,13 +48,25 @@ export const script: Task = {
     const { store, signal } = context;
     const folder = await context.scratch();
     const tree = await prepare(folder, context);
-    const { code, stdout, stderr } = await confined(AROUND, { label, folder, env, limit: timeout * 1000, signal });
-    const said = (stdout + stderr).split('\n').filter((line) => line !== '');
+    const refused: string[] = [];
+    await using proxy = await proxyFor(context, (line) => refused.push(line));
+    const limit = timeout * 1000;
+    const outcome = await confined(AROUND, { label, folder, env, proxy: proxy?.folder, limit, signal });
+    const { code, stdout, stderr } = outcome;
+    const said = [...(stdout + stderr).split('\n').filter((line) => line !== ''), ...refused];
     if (code !== 0) throw scriptFailed(label, code, said.slice(-TAIL).join('\n'));
     for (const line of said) context.log(line);
     return store.putTree(await unpacked(tree, path.join(folder, 'out.tar'), label, context));
   },
 };
+
+/** The network of a script that is to have one. */
+export async function proxyFor(
+  context: StepContext,
+  refused: (line: string) => void,
+): Promise<ProxyServer | undefined> {
+  return (context.source as RecordedSource | undefined)?.serve(context, refused);
+}
 
 /** What is known of a script's step before it runs. */
 export type Given = Pick<StepContext, 'store' | 'signal' | 'options' | 'inputs'>;
@@ -96,12 +110,14 @@ export function scriptStep(
   tree: Step,
   file: Step,
   inputs: readonly Step[],
+  network?: RecordedSource,
 ): Step {
   return {
     name: scriptStepName(options.label, target),
     task: script,
     options: { ...options, files: [...options.files], env: { ...options.env } },
     inputs: { tree, script: file, ...fileInputs(options.files, inputs) },
+    source: network,
   };
 }
 

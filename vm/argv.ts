@@ -1,4 +1,4 @@
-import { EMULATORS, type Line, type Machine } from './machine.ts';
+import { EMULATORS, type Line, type Machine, PROXY } from './machine.ts';
 
 /** The command line of QEMU for a machine. A pure function: qemu-system(1) and docs/system/i386/microvm.rst are its sources. */
 export function argvOf(machine: Machine): string[] {
@@ -70,10 +70,13 @@ function backendOf(line: Line, id: string): string {
   }
 }
 
-function networkOf({ network, forwards, bridge }: Machine): string[] {
-  const rules = forwards.map(
-    ({ protocol, address, host, guest }) => `,hostfwd=${protocol}:${address}:${host}-:${guest}`,
-  );
+function networkOf({ network, proxy, forwards, bridge }: Machine): string[] {
+  const rules = [
+    ...forwards.map(({ protocol, address, host, guest }) => `,hostfwd=${protocol}:${address}:${host}-:${guest}`),
+    ...(proxy === undefined
+      ? []
+      : [`,restrict=on,guestfwd=tcp:${PROXY.address}:${PROXY.port}-cmd:${escaped(proxy.join(' '))}`]),
+  ];
   const interfaces = [
     ...(network === 'none' ? [] : [`user,id=net0,ipv6=off${rules.join('')}`]),
     ...(bridge === undefined ? [] : [`bridge,id=net1,br=${escaped(bridge)}`]),

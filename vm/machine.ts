@@ -16,6 +16,8 @@ export interface Machine {
   readonly append: string;
   readonly disks: readonly Disk[];
   readonly network: 'user' | 'none';
+  /** The command behind PROXY, in a user network from which nothing else can be reached. */
+  readonly proxy?: readonly string[] | undefined;
   /** Of a user network. */
   readonly forwards: readonly Forward[];
   /** A bridge of the host for one more network interface. */
@@ -34,6 +36,9 @@ export interface Machine {
   /** Arguments that are passed on as they are. */
   readonly extra: readonly string[];
 }
+
+/** Where a guest of a user network finds a proxy. */
+export const PROXY = { address: '10.0.2.100', port: 3128 } as const;
 
 /** A line to the guest besides its console: a socket of the host, a TCP port that speaks telnet, a new pseudo-terminal. */
 export type Line =

@@ -224,7 +224,7 @@ export const unconfinable = (why: string) =>
     kind: 'environment',
     message: 'this host does not let scripts be confined, so they are not run',
     detail: why,
-    fix: 'allow user namespaces (sysctl kernel.unprivileged_userns_clone=1; in a container, its security profile)',
+    fix: 'allow user namespaces (sysctl kernel.unprivileged_userns_clone=1; in a container, its security profile), or let them run in a VM: postinst: {in: builder}',
   });
 
 export const jobUnfinished = (tail: string) =>

@@ -157,7 +157,7 @@ test('a script that hangs, one that fills its disk, and a host that cannot confi
   };
   t.regex(
     await failing('sleep 1000\n'),
-    /error\[script-timed-out\]: a script was still running after 2 seconds, and was ended/,
+    /error\[script-timed-out\]: services\/web\/postinst\/a\.sh was still running after 2 seconds, and was ended/,
   );
   t.regex(await failing('dd if=/dev/zero of=/dev/full bs=1k count=1\n'), /script-failed.*No space left/s);
   const bin = box.path('bin');
@@ -293,3 +293,56 @@ mknod dev/console c 0 0; chmod 600 dev/console
     ]);
   },
 );
+
+test('what a script takes from the network is pinned, and is all of the network that it has', async (t) => {
+  const { mirror, box, image, build } = await project(t, 'postinst: {network: true}\n');
+  const url = 'http://pages.test/a page.txt'.replace(' ', '%20');
+  box.write(
+    'smol.config.yaml',
+    box.read('smol.config.yaml').replace('mirrors:\n', `mirrors:\n  http://pages.test/: ${mirror.url}/\n`),
+  );
+  const port = new URL(mirror.url).port;
+  box.write(
+    'services/web/postinst/get.sh',
+    `set -e
+curl -sSf ${url} > etc/page
+curl -sSI ${url} | grep -i content-length
+! curl -sSf http://pages.test/none && ! curl -sS https://pages.test/tls && ! curl -sSf -d x http://pages.test/post
+! curl -sS --noproxy '*' http://127.0.0.1:${port}/
+curl -sS -r 2-3 ${url} | cmp - etc/page
+`,
+  );
+  mirror.serve('/a%20page.txt', 'the first page\n');
+  const first = await build();
+  t.is(first.code, 0, box.told(first));
+  t.is(textsOf(image, ['etc/page'])[0], 'the first page\n');
+  const lines = first.events.filter(({ type }) => type === 'step-log').map(({ line }) => String(line));
+  t.true(lines.some((line) => /^http:\/\/pages\.test\/none answered 404/.test(line)));
+  t.true(lines.includes('https://pages.test:443 is not given: ask for it by http:, so that it can be pinned'));
+  t.regex(
+    box.read('smol.lock.yaml'),
+    /recorded:\n {2}services\/web\/postinst\/get\.sh of web-amd64:\n {4}- http:\/\/pages\.test\/a%20page\.txt\n/,
+  );
+
+  // What is pinned stays what it is, whatever the server says by now, and none of it is asked for again.
+  mirror.serve('/a%20page.txt', 'the second page\n');
+  mirror.requests.length = 0;
+  t.deepEqual(ranSteps(await build()), []);
+  box.write('services/web/postinst/get.sh', `curl -sSf ${url} > etc/again\n`);
+  t.is((await box.smol(['build', 'web', '--offline'])).code, 0);
+  t.is(textsOf(image, ['etc/again'])[0], 'the first page\n');
+  t.deepEqual(mirror.requests, []);
+  const moved = await box.smol(['update', url]);
+  t.is(moved.code, 0, moved.stderr);
+  t.deepEqual(ranSteps(await build()), ['image web-amd64', 'services/web/postinst/get.sh of web-amd64']);
+  t.is(textsOf(image, ['etc/again'])[0], 'the second page\n');
+  // Nothing new, where nothing new may be had.
+  box.write('services/web/postinst/get.sh', 'curl -sSf http://pages.test/new > etc/new\n');
+  mirror.serve('/new', 'new\n');
+  for (const strict of ['--frozen', '--offline']) {
+    const refused = await box.smol(['build', 'web', strict]);
+    t.is(refused.code, 1);
+    t.regex(refused.stderr, /error\[script-failed\](.*\n)*.*http:\/\/pages\.test\/new/);
+  }
+  t.is((await build()).code, 0);
+});

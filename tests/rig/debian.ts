@@ -8,15 +8,15 @@ import { Sandbox } from './sandbox.ts';
 const SHARED = path.join(packageRoot(), 'build', 'test-cache');
 const LOCK = path.join(SHARED, 'smol.lock.yaml');
 
-/** A project for Linux guests. The pins of earlier tests of the same day are known. */
-export function linuxProject(t: ExecutionContext<unknown>): Sandbox {
+/** A project for Linux guests. The pins of earlier tests are known, and its own are left to later ones if they may be. */
+export function linuxProject(t: ExecutionContext<unknown>, { leavesPins = true } = {}): Sandbox {
   mkdirSync(SHARED, { recursive: true });
   const box = new Sandbox(t, 'project', path.join(SHARED, 'cache'));
   box.write('smol.config.yaml', 'release: debian\n');
   if (existsSync(LOCK)) box.write('smol.lock.yaml', readFileSync(LOCK));
   t.teardown(async () => {
     await box.smol(['stop', '--all']);
-    if (existsSync(box.path('smol.lock.yaml'))) writeFileSync(LOCK, box.read('smol.lock.yaml'));
+    if (leavesPins && existsSync(box.path('smol.lock.yaml'))) writeFileSync(LOCK, box.read('smol.lock.yaml'));
   });
   return box;
 }

@@ -39,6 +39,14 @@ test('a NetBSD guest on amd64 with a virtio console', (t) => {
   );
 });
 
+test('a proxy is all that a guest can reach', (t) => {
+  const words = argvOf({ ...MACHINE, forwards: [], proxy: ['/usr/bin/node', '/run/a,b/forward.cjs'] });
+  t.is(
+    words[words.indexOf('-netdev') + 1],
+    'user,id=net0,ipv6=off,restrict=on,guestfwd=tcp:10.0.2.100:3128-cmd:/usr/bin/node /run/a,,b/forward.cjs',
+  );
+});
+
 test('i386 and a serial console, aarch64 and its random numbers, an initial RAM disk and a share', (t) => {
   const i386 = argvOf({ ...MACHINE, arch: 'i386', console: 'serial', initrd: '/cache/initrd', share: '/home/me/a,b' });
   t.is(i386[0], 'qemu-system-i386');

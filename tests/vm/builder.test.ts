@@ -19,8 +19,8 @@ export PATH=/bin
 `;
 
 /** A project with a builder, and a service `cake` that it bakes. */
-function bakery(t: ExecutionContext, more = ''): Sandbox {
-  const box = linuxProject(t);
+function bakery(t: ExecutionContext, more = '', pins = {}): Sandbox {
+  const box = linuxProject(t, pins);
   writeService(box, 'oven', BUILDER, 'run: {memory: 192M}\n');
   box.write(
     'services/cake/service.yaml',
@@ -149,6 +149,26 @@ test.serial('scripts in a builder that hang, fill the disk, cut the VM off, or l
   t.is((await build(box)).code, 0);
 });
 
+test.serial('what a script in a builder takes from the network is pinned; there is no other network', async (t) => {
+  const box = bakery(t, ', network: true', { leavesPins: false });
+  const mirror = await Mirror.start(t);
+  const text = `page of ${Date.now()}\n`;
+  mirror.serve('/page', text);
+  box.write('smol.config.yaml', `release: debian\nmirrors: {"http://pages.test/": "${mirror.url}/"}\n`);
+  box.write(
+    'services/cake/postinst/1.sh',
+    `set -e # ${text}
+wget -q -O var/page http://pages.test/page
+! http_proxy= wget -q -T 3 -O - http://10.0.2.2:${new URL(mirror.url).port}/page
+`,
+  );
+  const result = await build(box);
+  t.is(result.code, 0, result.stderr);
+  t.deepEqual(textsOf(box.path('images/cake-amd64.img'), ['var/page']), [text]);
+  t.regex(box.read('smol.lock.yaml'), /- http:\/\/pages\.test\/page\n/);
+  t.regex((await build(box)).stderr, /up to date/);
+});
+
 test.serial('smol imgbuilder bakes a service, and smol run of it answers HTTP', async (t) => {
   const box = linuxProject(t);
   const baked = await box.smol(['imgbuilder', 'baked', '--arch', 'amd64']);
@@ -172,7 +192,7 @@ test.serial('smol imgbuilder bakes a service, and smol run of it answers HTTP', 
 test.serial(
   'a published disk image: the newest of a directory, checked, pinned, kept pristine, grown for one VM',
   async (t) => {
-    const box = linuxProject(t);
+    const box = linuxProject(t, { leavesPins: false });
     writeService(
       box,
       'shell',

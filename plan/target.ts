@@ -437,8 +437,8 @@ function overridden(service: Service, arch: Arch): Service {
   return {
     ...service,
     ...override,
-    links: { ...service.links, ...override.links },
-    files: { ...service.files, ...override.files },
-    run: { ...service.run, ...override.run },
+    ...(override.links && { links: { ...service.links, ...override.links } }),
+    ...(override.files && { files: { ...service.files, ...override.files } }),
+    ...(override.run && { run: { ...service.run, ...override.run } }),
   };
 }

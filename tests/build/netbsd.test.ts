@@ -1,15 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { PARTITION_START } from '../../formats/gpt.ts';
 import { sha256 } from '../../host/files.ts';
 import { packageRoot } from '../../host/paths.ts';
-import { ETC, manyMembers } from '../rig/archives.ts';
+import { compressed, ETC, type Member, manyMembers, tarOf } from '../rig/archives.ts';
 import { checkImage, type FoundEntry, readImage, textsOf } from '../rig/debugfs.ts';
 import { readFfs } from '../rig/ffs.ts';
 import { Mirror } from '../rig/mirror.ts';
 import { parseMtree } from '../rig/mtree.ts';
+import { servePackages } from '../rig/packages.ts';
 import { Sandbox } from '../rig/sandbox.ts';
 
 for (const [arch, name] of [
@@ -88,6 +89,50 @@ test('base, from a set of 10,000 entries', async (t) => {
     if (Buffer.isBuffer(member.content))
       t.like(entry, { mode: member.mode, gid: member.gid, size: member.content.length });
   }
+});
+
+test('every service that comes with smol can be planned, for all that it is made for', async (t) => {
+  const mirror = await Mirror.start(t);
+  const box = new Sandbox(t);
+  box.write('smol.config.yaml', await mirror.serveNetbsd());
+  const names = readdirSync(path.join(packageRoot(), 'services')).filter((name) => name !== 'common');
+  t.true(names.length > 15);
+  const planned = await box.smol(['build', ...names, '--arch', 'all', '--dry-run', '--json']);
+  t.is(planned.code, 0, planned.stderr);
+  for (const name of names)
+    t.true(planned.stdout.includes(`"${name}-amd64"`) || planned.stdout.includes(` ${name}-amd64`));
+});
+
+test('services whose init is another one: nitro, from a pinned archive, and runit, from a package', async (t) => {
+  const mirror = await Mirror.start(t);
+  const box = new Sandbox(t);
+  const base: Member[] = [
+    { name: './sbin/init', content: 'init', mode: 0o555 },
+    { name: './tmp/', content: null, mode: 0o1777 },
+  ];
+  const config = await mirror.serveNetbsd({ base, etc: ETC });
+  box.write('smol.config.yaml', `${config}  https://imil.net/: ${mirror.url}/\narch: amd64\nfs: ext2\n`);
+  const nitro: Member[] = [
+    { name: '+CONTENTS', content: '@name nitro\n' },
+    { name: 'sbin/nitro', content: 'nitro', mode: 0o755 },
+  ];
+  mirror.serve('/NetBSD/nitro-0.4.1.tgz', compressed(await tarOf(nitro), 'tgz'));
+  await servePackages(mirror, { 'runit-2.1.2': { files: { 'sbin/runit': 'runit', 'sbin/runit-init': 'runit-init' } } });
+  const built = await box.smol(['build', 'nitrosshd', 'runbsd']);
+  t.is(built.code, 0, built.stderr);
+  const [first, second] = ['nitrosshd', 'runbsd'].map((name) => box.path(`images/${name}-amd64.img`)) as [
+    string,
+    string,
+  ];
+  t.deepEqual(textsOf(first, ['sbin/init']), ['nitro']);
+  t.deepEqual(textsOf(second, ['sbin/init', 'sbin/init.bsd']), ['runit-init', 'init']);
+  const found = readImage(first);
+  t.like(found.get('usr/pkg/etc/nitro/SYS/setup'), { type: 'symlink', target: '/etc/rc' });
+  t.like(found.get('usr/pkg/etc/nitro/sshd/run'), { mode: 0o755, uid: 0, gid: 0 });
+  t.false(found.has('tmp/nitro.tgz'));
+  const other = readImage(second);
+  t.like(other.get('service/sshd'), { type: 'symlink', target: '/etc/sv/sshd' });
+  t.like(other.get('etc/runit/2'), { mode: 0o755 });
 });
 
 const REAL = [process.env.SMOL_TEST_SETS, path.join(packageRoot(), '../shared/netbsd-9.0-dreamcast')].find(

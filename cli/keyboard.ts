@@ -43,17 +43,32 @@ export function sitDown(): { input: NodeJS.ReadableStream; write(bytes: Uint8Arr
 /** What leaves a console, as in telnet(1). */
 const LEAVE = 0x1d;
 
-/** Joins the terminal to a console until ^] is typed, the VM ends or the signal is aborted; without a terminal until the input ends. */
+/**
+ * Joins the terminal to a console until ^] is typed, the VM ends or the signal is aborted; without a terminal until the input
+ * ends. A serial line has no size: with `resize` the guest's shell is told that of the terminal, now and when it changes.
+ */
 export async function attach(
   { socket, before }: ConsoleLine,
   name: string,
-  signal: AbortSignal,
-  write: (bytes: Uint8Array) => Promise<void>,
+  {
+    signal,
+    write,
+    resize,
+  }: {
+    readonly signal: AbortSignal;
+    readonly write: (bytes: Uint8Array) => Promise<void>;
+    readonly resize: boolean;
+  },
 ): Promise<void> {
-  const { stdin, stderr } = process;
+  const { stdin, stdout, stderr } = process;
+  const tellSize = () => socket.write(`stty rows ${stdout.rows} columns ${stdout.columns}\r`);
   if (stderr.isTTY) stderr.write(`the console of ${name}; ^] leaves it running\n`);
   if (before !== '') await write(Buffer.from(`${before}\r\n`));
   if (stdin.isTTY) stdin.setRawMode(true);
+  if (resize && stdout.isTTY) {
+    tellSize();
+    stdout.on('resize', tellSize);
+  }
   try {
     await new Promise<void>((resolve) => {
       stdin.on('data', (bytes: Buffer) => {
@@ -67,6 +82,7 @@ export async function attach(
       signal.addEventListener('abort', () => resolve(), { once: true });
     });
   } finally {
+    stdout.off('resize', tellSize);
     if (stdin.isTTY) stdin.setRawMode(false);
     stdin.pause();
     if (stderr.isTTY) stderr.write(`\nleft ${name}\n`);

@@ -81,11 +81,12 @@ export function addMachines(root: Command, context: Context): void {
     .command('console')
     .description('sit down at the console of a VM that runs by itself; ^] leaves it running')
     .argument('<name>', 'its name')
-    .action(async (name: string) => {
+    .option('--resize', "at a shell: type what tells it the terminal's size, now and whenever that changes")
+    .action(async (name: string, { resize = false }: { resize?: boolean }) => {
       const { openConsole } = await import('../commands/machines.ts');
       const { attach } = await import('./keyboard.ts');
       await using line = await openConsole(caller, name);
-      await attach(line, name, caller.signal, context.write);
+      await attach(line, name, { signal: caller.signal, write: context.write, resize });
     });
 
   root

@@ -61,6 +61,19 @@ test.serial('a VM that stays: ps, logs, send, console by a terminal, restart wit
   await screen(/^typed 42$/m);
   tmux('send-keys', 'C-]');
   await screen(/left with 0/);
+  // The size of the terminal, which no serial line carries.
+  tmux('respawn-pane', '-k', command.replace('console shell', 'console shell --resize'));
+  for (const [columns, rows] of [
+    [100, 30],
+    [90, 25],
+  ] as const) {
+    tmux('resize-window', '-x', `${columns}`, '-y', `${rows}`);
+    await screen(new RegExp(`stty rows ${rows} columns ${columns}`));
+    tmux('send-keys', 'clear; echo size $(busybox stty size)', 'Enter');
+    await screen(new RegExp(`^size ${rows} ${columns}$`, 'm'));
+  }
+  tmux('send-keys', 'C-]');
+  await screen(/left with 0/);
 
   const restarted = await box.smol(['restart', 'shell']);
   t.is(restarted.code, 0, restarted.stderr);

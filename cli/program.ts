@@ -8,6 +8,7 @@ import type { Context } from './context.ts';
 import { addKeeping } from './keeping.ts';
 import { addLooking } from './looking.ts';
 import { addMachines } from './machines.ts';
+import { addManaging } from './managing.ts';
 import { addRunning } from './running.ts';
 import { addTesting } from './testing.ts';
 
@@ -38,6 +39,7 @@ export function program(context: Context): Command {
   addBuilding(root, context);
   addRunning(root, context);
   addMachines(root, context);
+  addManaging(root, context);
   addTesting(root, context);
   addLooking(root, context);
   addKeeping(root, context);

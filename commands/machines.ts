@@ -17,6 +17,8 @@ export interface VmState extends VmRecord {
   /** Of one core since it started, in percent; and of the host's memory, in bytes. */
   readonly cpu?: number | undefined;
   readonly rss?: number | undefined;
+  /** Of processors since it started, in milliseconds. */
+  readonly cpuMs?: number | undefined;
 }
 
 /** How long a service may take to answer whoever asks how it is: milliseconds. */
@@ -34,9 +36,9 @@ async function stateOf(record: VmRecord): Promise<VmState> {
   const { cpuMs, rss } = usageOf(record.pid) ?? {};
   const up = Math.max(1, Date.now() - record.started);
   const cpu = cpuMs === undefined ? undefined : Math.round((100 * cpuMs) / up);
-  if (!record.ready) return { ...record, state: 'starting', cpu, rss };
+  if (!record.ready) return { ...record, state: 'starting', cpu, rss, cpuMs };
   const isSilent = record.page !== undefined && (await pageAt(record.page, ANSWER_MS)) === undefined;
-  return { ...record, state: isSilent ? 'silent' : 'running', cpu, rss };
+  return { ...record, state: isSilent ? 'silent' : 'running', cpu, rss, cpuMs };
 }
 
 /** Stops VMs by name, or all of them; each may take so many seconds to power off. Throws `no-such-vm`. */

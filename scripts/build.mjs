@@ -47,6 +47,25 @@ writeFileSync(
 writeFileSync(path.join(out, 'package.json'), '{ "type": "commonjs" }\n');
 cpSync(path.join(root, 'scripts', 'entry.cjs'), path.join(out, 'main.js'));
 
+// The page of `smol ui`, with all that it is made of; what it needs only for a console is a file of its own.
+await build({
+  absWorkingDir: root,
+  bundle: true,
+  logLevel: 'warning',
+  format: 'esm',
+  splitting: true,
+  minify: true,
+  target: 'es2022',
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  alias: { react: 'preact/compat' },
+  entryPoints: ['web/page/main.tsx'],
+  outdir: path.join(out, 'page'),
+  chunkNames: '[name]-[hash]',
+});
+for (const name of ['index.html', 'icon.svg'])
+  cpSync(path.join(root, 'web', 'page', name), path.join(out, 'page', name));
+
 if (process.argv.includes('--tests')) {
   rmSync(path.join(root, 'build', 'tests'), { recursive: true, force: true });
   rmSync(path.join(root, 'build', 'bench'), { recursive: true, force: true });

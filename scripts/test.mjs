@@ -21,6 +21,7 @@ const PROGRAMS = {
   tmux: 'tmux',
   bwrap: 'bubblewrap',
   fakeroot: 'fakeroot',
+  chromium: 'chromium',
 };
 
 // Debian keeps sgdisk, mke2fs and debugfs where a user's PATH does not look.
@@ -32,6 +33,7 @@ installDebianPackages();
 compile();
 if (only.length === 0) {
   check('types', 'npx', ['tsc', '-p', '.']);
+  check('types of the page', 'npx', ['tsc', '-p', 'web/page']);
   check('lint and format', 'npx', ['biome', 'check', '--error-on-warnings', '.']);
   check('types made from schemas', process.execPath, ['scripts/generate.mjs', '--check']);
 }

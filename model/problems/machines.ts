@@ -94,6 +94,17 @@ export const nothingToRun = () =>
     fix: 'name a service, or give --kernel, and --image if it needs one; or a file of settings with --conf',
   });
 
+export const badRequest = (what: string) =>
+  new Problem({ code: 'bad-request', kind: 'usage', message: what, fix: 'see /api/v1/openapi.json' });
+
+export const busyBuilding = (services: readonly string[]) =>
+  new Problem({
+    code: 'busy-building',
+    kind: 'usage',
+    message: `a build of ${services.join(', ')} is under way`,
+    fix: 'wait for it, or cancel it',
+  });
+
 export const diskThere = (name: string) =>
   new Problem({
     code: 'disk-there',

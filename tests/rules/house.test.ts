@@ -12,6 +12,7 @@ const RANKS: readonly (readonly string[])[] = [
   ['tasks'],
   ['plan'],
   ['commands'],
+  ['web'],
   ['cli'],
 ];
 const FOLDERS = RANKS.flat();
@@ -29,6 +30,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   commander: 'cli/',
   leven: 'model/words.ts',
   picomatch: 'tasks/pick.ts',
+  ws: 'web/consoles.ts',
 };
 
 interface Source {

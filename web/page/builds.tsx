@@ -1,0 +1,213 @@
+import { useCallback, useEffect, useState } from 'preact/hooks';
+import type { Plan, PlannedStep } from '../../commands/forecast.ts';
+import type { ListedService } from '../../commands/list.ts';
+import type { Explanation } from '../../commands/why.ts';
+import type { ProblemParts } from '../../model/problem.ts';
+import type { PageBuild } from '../builds.ts';
+import { Graph } from './graph.tsx';
+import { ask, type Message, type Refused, useAnswer, useMessages } from './server.ts';
+import { duration, Panel, ProblemList, size } from './words.tsx';
+
+/** How a step does in the build that is seen. */
+export interface Progress {
+  readonly state: 'running' | 'cached' | 'done' | 'failed';
+  readonly ms?: number | undefined;
+  readonly size?: number | undefined;
+  readonly lines: readonly string[];
+}
+
+const MOST_LINES = 2000;
+
+/** A service's graph, a button to build it, and what became of each step. */
+export function Builds() {
+  const { value: services } = useAnswer<ListedService[]>('/services');
+  const { value: builds, again: lookAgain } = useAnswer<PageBuild[]>('/builds');
+  const [service, setService] = useState('');
+  const [step, setStep] = useState<string>();
+  const [progress, setProgress] = useState<ReadonlyMap<string, Progress>>(new Map());
+  const [problems, setProblems] = useState<readonly ProblemParts[]>([]);
+  const { value: plan, error, again } = useAnswer<Plan>(service === '' ? undefined : `/services/${service}/graph`);
+  useEffect(() => {
+    // Somebody may have chosen by now.
+    if (services && builds) setService((chosen) => chosen || (builds[0]?.services[0] ?? services[0]?.name ?? ''));
+  }, [services, builds]);
+  const hear = useCallback(
+    (message: Message) => {
+      if (message.type === 'build') {
+        lookAgain();
+        setProblems(message.build.problems);
+        if (message.build.state === 'running') setProgress(new Map());
+        else again();
+      }
+      if (message.type === 'build-event') setProgress((all) => advanced(all, message.event));
+    },
+    [again, lookAgain],
+  );
+  useMessages(hear);
+  const current = builds?.[0]?.state === 'running' ? builds[0] : undefined;
+  const act = (path: string, body: unknown) => {
+    setProblems([]);
+    ask(path, 'POST', body).then(lookAgain, (refused: Refused) => setProblems(refused.problems));
+  };
+  const chosen = plan?.steps.find((each) => each.step === step);
+  return (
+    <>
+      <Panel
+        title="Build"
+        tools={
+          <>
+            <label>
+              Service{' '}
+              <select
+                value={service}
+                onChange={(event) => {
+                  setService(event.currentTarget.value);
+                  setStep(undefined);
+                }}
+              >
+                {services?.map(({ name }) => (
+                  <option key={name} value={name}>
+                    {name}
+                  </option>
+                ))}
+              </select>
+            </label>
+            <button
+              type="button"
+              class="main"
+              disabled={current !== undefined || service === ''}
+              onClick={() => act('/builds', { services: [service] })}
+            >
+              Build
+            </button>
+            {current && (
+              <button type="button" onClick={() => act('/builds/cancel', {})}>
+                Cancel
+              </button>
+            )}
+          </>
+        }
+      >
+        <ProblemList problems={error?.problems ?? problems} />
+        {plan && <Graph steps={plan.steps} progress={progress} chosen={step} choose={setStep} />}
+      </Panel>
+      {chosen && <StepView planned={chosen} progress={progress.get(chosen.step)} service={service} />}
+      <Panel title="Builds of this page">
+        {builds?.length === 0 && <p class="quiet">None yet.</p>}
+        <ul class="plain">
+          {builds?.map((each) => (
+            <li key={each.id}>
+              <span class={`state ${each.state}`}>{each.state}</span> {each.services.join(', ')}{' '}
+              <span class="quiet">
+                {new Date(each.started).toLocaleTimeString()}
+                {each.ms !== undefined && `, ${duration(each.ms)}`}
+              </span>
+            </li>
+          ))}
+        </ul>
+      </Panel>
+    </>
+  );
+}
+
+function advanced(
+  all: ReadonlyMap<string, Progress>,
+  event: Extract<Message, { type: 'build-event' }>['event'],
+): ReadonlyMap<string, Progress> {
+  if (
+    event.type !== 'step-started' &&
+    event.type !== 'step-log' &&
+    event.type !== 'step-finished' &&
+    event.type !== 'step-failed'
+  )
+    return all;
+  const before = all.get(event.step) ?? { state: 'running', lines: [] };
+  const next = new Map(all);
+  switch (event.type) {
+    case 'step-started':
+      return next.set(event.step, { state: 'running', lines: [] });
+    case 'step-log':
+      return next.set(event.step, { ...before, lines: [...before.lines, event.line].slice(-MOST_LINES) });
+    case 'step-finished':
+      return next.set(event.step, {
+        ...before,
+        state: event.cached ? 'cached' : 'done',
+        ms: event.ms,
+        size: event.size,
+      });
+    case 'step-failed':
+      return next.set(event.step, { ...before, state: 'failed', ms: event.ms });
+    default:
+      return event satisfies never;
+  }
+}
+
+/** One step: its key, what it takes, what it said, and why it ran. */
+function StepView({
+  planned,
+  progress,
+  service,
+}: {
+  planned: PlannedStep;
+  progress: Progress | undefined;
+  service: string;
+}) {
+  const [why, setWhy] = useState<readonly string[]>([]);
+  useEffect(() => {
+    setWhy([]);
+    ask<Explanation[]>(`/services/${service}/why`).then(
+      ([explanation]) => {
+        const found = explanation?.ran.find(({ step }) => step === planned.step);
+        setWhy(
+          found === undefined ? [] : [...found.causes.map(causeText), ...found.after.map((each) => `after ${each}`)],
+        );
+      },
+      () => undefined, // never built: nothing to explain
+    );
+  }, [planned.step, service]);
+  return (
+    <Panel title={planned.step}>
+      <dl>
+        <dt>Kind</dt>
+        <dd>{planned.kind}</dd>
+        <dt>State</dt>
+        <dd>
+          {progress?.state ?? planned.state}
+          {progress?.ms !== undefined && `, ${duration(progress.ms)}`}
+          {progress?.size !== undefined && `, ${size(progress.size)}`}
+        </dd>
+        <dt>Key</dt>
+        <dd>
+          <code>{planned.key ?? 'known once what it takes is'}</code>
+        </dd>
+        {planned.inputs.length > 0 && <dt>Takes</dt>}
+        {planned.inputs.length > 0 && <dd>{planned.inputs.join(', ')}</dd>}
+        {why.length > 0 && <dt>Why it ran last</dt>}
+        {why.length > 0 && <dd>{why.join('; ')}</dd>}
+      </dl>
+      {progress && progress.lines.length > 0 && (
+        <pre class="log" role="log">
+          {progress.lines.join('\n')}
+        </pre>
+      )}
+    </Panel>
+  );
+}
+
+function causeText(cause: Explanation['ran'][number]['causes'][number]): string {
+  switch (cause.kind) {
+    case 'first':
+      return 'it had never been made';
+    case 'gone':
+      return 'what it had made was gone or touched';
+    case 'source':
+      return `${cause.source} changed: ${cause.paths.map(({ path }) => path || '/').join(', ')}`;
+    case 'options':
+    case 'tools':
+      return `${cause.names.join(', ')} changed`;
+    case 'version':
+      return 'smol does this in another way now';
+    default:
+      return cause satisfies never;
+  }
+}

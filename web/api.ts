@@ -1,3 +1,5 @@
+import { cacheReport } from '../commands/cache.ts';
+import { diff } from '../commands/diff.ts';
 import { doctor } from '../commands/doctor.ts';
 import { plan } from '../commands/forecast.ts';
 import { listImages } from '../commands/imagelist.ts';
@@ -6,6 +8,9 @@ import { listServices } from '../commands/list.ts';
 import { logs, ps, remove, restart, stop } from '../commands/machines.ts';
 import { run } from '../commands/run.ts';
 import type { Caller } from '../commands/session.ts';
+import { changeSettings, proposeSettings, type RunSettings, settings } from '../commands/settings.ts';
+import { trace } from '../commands/trace.ts';
+import { usage } from '../commands/usage.ts';
 import { why } from '../commands/why.ts';
 import type { Json } from '../model/json.ts';
 import { problemsOf } from '../model/problem.ts';
@@ -27,7 +32,7 @@ export interface Call {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-type Kind = 'string' | 'strings' | 'boolean';
+type Kind = 'string' | 'strings' | 'number' | 'boolean';
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -41,6 +46,8 @@ export interface Route {
 }
 
 const LOG_TAIL = 256 * 1024;
+/** Settings that are left out are removed. */
+const RUN = { memory: 'string', cpus: 'number', ports: 'strings' } as const;
 
 export const ROUTES: readonly Route[] = [
   {
@@ -117,6 +124,29 @@ export const ROUTES: readonly Route[] = [
   },
   {
     method: 'GET',
+    path: '/services/:name/settings',
+    summary: 'How a service runs, as its manifest says',
+    run: ({ caller }, { names }) => settings(caller, names.name!),
+  },
+  {
+    method: 'POST',
+    path: '/services/:name/settings/proposal',
+    summary: 'What other settings would change in the manifest; nothing is written',
+    body: RUN,
+    run: ({ caller }, { names, body }) => proposeSettings(caller, names.name!, body as RunSettings),
+  },
+  {
+    method: 'POST',
+    path: '/services/:name/settings',
+    summary: 'Write other settings into the manifest, if it is still the one with the digest',
+    body: { ...RUN, digest: 'string!' },
+    async run({ caller }, { names, body }) {
+      const { digest, ...run } = body as RunSettings & { digest: string };
+      return changeSettings(caller, names.name!, run, digest);
+    },
+  },
+  {
+    method: 'GET',
     path: '/builds',
     summary: 'The builds that the page began, the newest first',
     run: async ({ builds }) => builds.all,
@@ -147,6 +177,30 @@ export const ROUTES: readonly Route[] = [
     summary: 'What a directory of an image holds',
     query: ['path'],
     run: ({ caller }, { names, query }) => list(caller, names.name!, query.get('path') ?? '/'),
+  },
+  {
+    method: 'GET',
+    path: '/images/:name/usage',
+    summary: 'What fills an image: by directory, and by what brought it',
+    run: ({ caller }, { names }) => usage(caller, names.name!),
+  },
+  {
+    method: 'GET',
+    path: '/images/:name/diff/:other',
+    summary: 'What differs between two images, and what brought it',
+    run: ({ caller }, { names }) => diff(caller, [names.name!, names.other!]),
+  },
+  {
+    method: 'GET',
+    path: '/cache',
+    summary: 'How large the cache is and may be, and what it has spared',
+    run: ({ caller }) => cacheReport(caller),
+  },
+  {
+    method: 'GET',
+    path: '/trace',
+    summary: 'What the last build that ran anything waited for',
+    run: ({ caller }) => trace(caller),
   },
   {
     method: 'GET',
@@ -231,6 +285,7 @@ const KINDS: Readonly<Record<Kind, string>> = {
   string: 'a text',
   strings: 'a list of texts',
   boolean: 'true or false',
+  number: 'a number',
 };
 
 function isOf(value: unknown, kind: string): boolean {

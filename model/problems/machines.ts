@@ -94,6 +94,22 @@ export const nothingToRun = () =>
     fix: 'name a service, or give --kernel, and --image if it needs one; or a file of settings with --conf',
   });
 
+export const changedMeanwhile = (file: string) =>
+  new Problem({
+    code: 'changed-meanwhile',
+    kind: 'usage',
+    message: `${file} was changed by somebody else since it was looked at`,
+    fix: 'look at it again: nothing was written',
+  });
+
+export const notOurs = (service: string) =>
+  new Problem({
+    code: 'not-ours',
+    kind: 'usage',
+    message: `the service ${service} comes with smol, and is not changed`,
+    fix: `copy its folder into services/ of the project, and change that; or say it for one machine`,
+  });
+
 export const badRequest = (what: string) =>
   new Problem({ code: 'bad-request', kind: 'usage', message: what, fix: 'see /api/v1/openapi.json' });
 

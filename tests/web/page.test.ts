@@ -49,6 +49,23 @@ test.serial(
     await page.waitForSelector('dt:text-is("Key")');
     await shot('builds');
 
+    // Its settings: seen before they are written, with what else is in the manifest kept.
+    box.write('services/shell/service.yaml', `# ours\n${box.read('services/shell/service.yaml')}`);
+    await page.selectOption('select', 'hello');
+    await page.waitForSelector('text=hello comes with smol');
+    await page.selectOption('select', 'shell');
+    await page.waitForSelector('h2:text-is("How shell runs")');
+    await page.fill('input[placeholder="256M"]', 'lots');
+    await page.click('button:text-is("Show what changes")');
+    await page.waitForSelector('.problem:has-text("memory")');
+    await page.fill('input[placeholder="256M"]', '144M');
+    await page.click('button:text-is("Show what changes")');
+    await page.waitForSelector('.diff .added:has-text("144M")');
+    await shot('settings');
+    await page.click('button:text-is("Write it")');
+    await page.waitForSelector('.diff', { state: 'detached' });
+    t.regex(box.read('services/shell/service.yaml'), /^# ours\ndescription: x\n(.*\n)*.*memory: 144M/);
+
     // A machine of it.
     await page.click('nav >> text=machines');
     await page.selectOption('select', 'shell');
@@ -84,6 +101,7 @@ test.serial(
     await page.click('button:text-is("shell-amd64")');
     await page.click('button:text-is("etc/")');
     await page.waitForSelector('td:text-is("inittab")');
+    await page.waitForSelector('.bar:has-text("busybox-static")');
     await shot('images');
     await page.click('nav >> text=system');
     await page.waitForSelector('text=run amd64');

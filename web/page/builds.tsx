@@ -1,11 +1,13 @@
 import { useCallback, useEffect, useState } from 'preact/hooks';
 import type { Plan, PlannedStep } from '../../commands/forecast.ts';
 import type { ListedService } from '../../commands/list.ts';
+import type { TraceReport } from '../../commands/trace.ts';
 import type { Explanation } from '../../commands/why.ts';
 import type { ProblemParts } from '../../model/problem.ts';
 import type { PageBuild } from '../builds.ts';
 import { Graph } from './graph.tsx';
 import { ask, type Message, type Refused, useAnswer, useMessages } from './server.ts';
+import { ServiceSettings } from './settings.tsx';
 import { duration, Panel, ProblemList, size } from './words.tsx';
 
 /** How a step does in the build that is seen. */
@@ -92,6 +94,8 @@ export function Builds() {
         {plan && <Graph steps={plan.steps} progress={progress} chosen={step} choose={setStep} />}
       </Panel>
       {chosen && <StepView planned={chosen} progress={progress.get(chosen.step)} service={service} />}
+      {service !== '' && <ServiceSettings key={service} service={service} changed={again} />}
+      <LastTrace key={builds?.[0]?.state} />
       <Panel title="Builds of this page">
         {builds?.length === 0 && <p class="quiet">None yet.</p>}
         <ul class="plain">
@@ -140,6 +144,32 @@ function advanced(
     default:
       return event satisfies never;
   }
+}
+
+/** What the last build waited for, step by step. */
+function LastTrace() {
+  const { value: trace } = useAnswer<TraceReport>('/trace');
+  if (trace === undefined) return null;
+  const start = Math.min(...trace.critical.map(({ ts }) => ts));
+  return (
+    <Panel title="What the last build waited for">
+      <p class="quiet">
+        {duration(trace.ms)} in all; for Perfetto: <code>{trace.file}</code>
+      </p>
+      <ul class="plain timeline">
+        {trace.critical.map(({ name, ts, dur }) => (
+          <li key={name}>
+            <span class="lane">
+              <span
+                style={{ left: `${(ts - start) / 10 / trace.ms}%`, width: `${Math.max(0.5, dur / 10 / trace.ms)}%` }}
+              />
+            </span>
+            {duration(dur / 1000)} <em>{name}</em>
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
 }
 
 /** One step: its key, what it takes, what it said, and why it ran. */

@@ -1,5 +1,7 @@
 import { useState } from 'preact/hooks';
+import type { ImageDiff } from '../../commands/diff.ts';
 import type { ListedImage } from '../../commands/imagelist.ts';
+import type { Share, UsageReport } from '../../commands/usage.ts';
 import type { VolumeEntry } from '../../formats/volume.ts';
 import { useAnswer } from './server.ts';
 import { Panel, ProblemList, size } from './words.tsx';
@@ -38,7 +40,9 @@ export function Images() {
           </tbody>
         </table>
       </Panel>
-      {open && <Browser key={open} image={open} />}
+      {open && <Browser key={`browse ${open}`} image={open} />}
+      {open && <Usage key={`use ${open}`} image={open} />}
+      {open && <Differences key={`differ ${open}`} image={open} others={images?.map(({ name }) => name) ?? []} />}
     </>
   );
 }
@@ -98,3 +102,80 @@ function Browser({ image }: { image: string }) {
     </Panel>
   );
 }
+
+/** What fills an image, as bars. */
+function Usage({ image }: { image: string }) {
+  const { value: usage, error } = useAnswer<UsageReport>(`/images/${image}/usage`);
+  if (usage === undefined) return <ProblemList problems={error?.problems ?? []} />;
+  const { contents, slack, tables, free, directories, layers } = usage;
+  return (
+    <Panel title={`What fills ${image}`}>
+      <p class="quiet">
+        {size(contents)} of files, {size(slack)} unused in their last blocks, {size(tables)} of tables, {size(free)}{' '}
+        free
+      </p>
+      <div class="columns">
+        <Bars title="By directory" shares={directories} all={contents} />
+        {layers && <Bars title="By what brought it" shares={layers} all={contents} />}
+      </div>
+    </Panel>
+  );
+}
+
+function Bars({ title, shares, all }: { title: string; shares: readonly Share[]; all: number }) {
+  return (
+    <div>
+      <h3>{title}</h3>
+      <ul class="plain">
+        {shares.slice(0, 12).map(({ name, size: bytes }) => (
+          <li key={name} class="bar">
+            <span style={{ width: `${(100 * bytes) / Math.max(1, all)}%` }} />
+            <em>{name || '/'}</em> {size(bytes)}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+/** What another image has otherwise. */
+function Differences({ image, others }: { image: string; others: readonly string[] }) {
+  const [other, setOther] = useState('');
+  const { value: found, error } = useAnswer<ImageDiff>(other === '' ? undefined : `/images/${other}/diff/${image}`);
+  return (
+    <Panel title={`What differs in ${image}`}>
+      <label class="short">
+        Compared with
+        <select value={other} onChange={(event) => setOther(event.currentTarget.value)}>
+          <option value="">choose an image</option>
+          {others
+            .filter((each) => each !== image)
+            .map((each) => (
+              <option key={each}>{each}</option>
+            ))}
+        </select>
+      </label>
+      <ProblemList problems={error?.problems ?? []} />
+      {found?.changes.length === 0 && (
+        <p class="quiet">
+          {found.byte
+            ? `Only bytes: the first at ${found.byte.position}, in ${found.byte.where ?? 'an unknown place'}.`
+            : 'Nothing.'}
+        </p>
+      )}
+      <ul class="plain">
+        {found?.changes.slice(0, MOST_CHANGES).map(({ path, change, origins }) => (
+          <li key={path}>
+            <span class="state">{change}</span> /{path}{' '}
+            <span class="quiet">{origins.after ?? origins.before ?? ''}</span>
+          </li>
+        ))}
+      </ul>
+      {found && found.changes.length > MOST_CHANGES && (
+        <p class="quiet">and {found.changes.length - MOST_CHANGES} more: smol diff tells all</p>
+      )}
+    </Panel>
+  );
+}
+
+const MOST_CHANGES = 200;

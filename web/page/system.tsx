@@ -1,9 +1,47 @@
+import type { CacheReport } from '../../commands/cache.ts';
 import type { Finding } from '../../commands/doctor.ts';
 import { useAnswer } from './server.ts';
-import { Panel, ProblemList } from './words.tsx';
+import { duration, Panel, ProblemList, size } from './words.tsx';
+
+/** The host and the cache. */
+export function System() {
+  return (
+    <>
+      <Host />
+      <Cache />
+    </>
+  );
+}
+
+function Cache() {
+  const { value: cache, error } = useAnswer<CacheReport>('/cache');
+  return (
+    <Panel title="The cache">
+      <ProblemList problems={error?.problems ?? []} />
+      {cache && (
+        <>
+          <p>
+            {size(cache.bytes)} in {cache.blobs} blobs, of at most {size(cache.limit)}, in <code>{cache.folder}</code>
+          </p>
+          <p class="quiet">
+            {size(cache.kept)} of it stay: images in place were made of them, or they were used within the hour. Found
+            done in it so far: {cache.hits.steps} steps, which had taken {duration(cache.hits.ms)}.
+          </p>
+          <ul class="plain">
+            {cache.projects.map(({ folder, bytes }) => (
+              <li key={folder}>
+                {size(bytes)} for <code>{folder}</code>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </Panel>
+  );
+}
 
 /** What this host has and lacks, as smol doctor says it. */
-export function System() {
+function Host() {
   const { value: findings, error } = useAnswer<Finding[]>('/system');
   return (
     <Panel title="This host">

@@ -58,6 +58,16 @@ export function addMachines(root: Command, context: Context): void {
     });
 
   root
+    .command('protect')
+    .description('keep a VM from being stopped or removed, by whoever may ask')
+    .argument('<name>', 'its name')
+    .option('--off', 'let it be stopped and removed again')
+    .action(async (name: string, { off = false }: { off?: boolean }) => {
+      const { protect } = await import('../commands/machines.ts');
+      await protect(caller, name, !off);
+    });
+
+  root
     .command('wait')
     .description('wait until a VM ends')
     .argument('<name>', 'its name')

@@ -131,6 +131,7 @@ export async function boot(
     vm.clocks.ready = vm.elapsed();
     record = { ...record, ready: true };
     registry.write(record);
+    registry.boots.add({ target: record.target, at: Date.now(), accelerator: record.accelerator, clocks: vm.clocks });
     emit({ type: 'vm-ready', vm: name, urls: [...record.urls], clocks: vm.clocks });
     leave = options.detach ?? false;
     if (options.during) await options.during(vm, machine.forwards, signal);
@@ -180,6 +181,7 @@ async function launch(
     memory: machine.memory,
     powerButton: runnable.kernel.build.features?.includes('power-button') ?? false,
     kept: Boolean(options.keep || options.detach || registry.get(name)?.kept),
+    protected: registry.get(name)?.protected,
     image: over,
     ready: false,
     page: pageOf(runnable, machine.forwards),

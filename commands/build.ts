@@ -9,6 +9,7 @@ import { goalsOf, graphOf, stepsOf } from '../plan/graph.ts';
 import { archsOf, chooseArch, resolveTarget, type Target } from '../plan/target.ts';
 import { RemoteSource } from '../tasks/fetch.ts';
 import { RecordedSource } from '../tasks/recorded.ts';
+import { buildLog } from './buildlog.ts';
 import { collectSometimes } from './cache.ts';
 import { choosePackages, recallPackages, unresolved } from './packages.ts';
 import { type Caller, openSession, type Session, type SessionOptions } from './session.ts';
@@ -102,7 +103,12 @@ export async function buildTargets(
     session.tally.add({ steps: cached, ms: hits.reduce((sum, { ms }) => sum + ms, 0) });
     session.history.note(engine.done, engine.failed);
     if (ran > 0) collectSometimes(session);
-    emit({ type: 'build-finished', ok, ran, cached, ms: performance.now() - started });
+    const ms = performance.now() - started;
+    if (ran > 0 || !ok) {
+      const names = targets.map(({ name }) => name);
+      buildLog(session.project.state).add({ targets: names, at: Date.now(), ms: Math.round(ms), ok, ran, cached });
+    }
+    emit({ type: 'build-finished', ok, ran, cached, ms });
   }
 }
 

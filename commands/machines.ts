@@ -6,7 +6,7 @@ import { pageAt } from '../host/http.ts';
 import { usageOf } from '../host/process.ts';
 import * as problems from '../model/problems.ts';
 import { stopVm } from '../vm/launch.ts';
-import { isRunning, type Registry, type VmRecord } from '../vm/registry.ts';
+import { type Boot, isRunning, type Registry, type VmRecord } from '../vm/registry.ts';
 import { type RunOptions, registryFor, run } from './run.ts';
 import type { Caller } from './session.ts';
 
@@ -41,10 +41,29 @@ async function stateOf(record: VmRecord): Promise<VmState> {
   return { ...record, state: isSilent ? 'silent' : 'running', cpu, rss, cpuMs };
 }
 
-/** Stops VMs by name, or all of them; each may take so many seconds to power off. Throws `no-such-vm`. */
+/** Says that a VM, which is kept then, is neither stopped nor removed; or that it may be. Throws `no-such-vm`. */
+export async function protect(caller: Pick<Caller, 'folder'>, name: string, isProtected: boolean): Promise<void> {
+  const registry = await registryFor(caller);
+  const record = known(registry, name);
+  registry.write({ ...record, kept: true, protected: isProtected });
+}
+
+function refuseProtected(records: readonly VmRecord[]): void {
+  const found = records.find((record) => record.protected);
+  if (found !== undefined) throw problems.vmProtected(found.name);
+}
+
+/** How fast the VMs of a target were, the last first. */
+export async function boots(caller: Pick<Caller, 'folder'>, service: string): Promise<Boot[]> {
+  const registry = await registryFor(caller);
+  return registry.boots.entries.filter(({ target }) => target.startsWith(`${service}-`));
+}
+
+/** Stops VMs by name, or all of them; each may take so many seconds to power off. Throws `no-such-vm` and `vm-protected`. */
 export async function stop(caller: Caller, names: readonly string[], all: boolean, seconds?: number): Promise<void> {
   const registry = await registryFor(caller);
   const wanted = all ? registry.running() : names.map((name) => running(registry, name));
+  refuseProtected(wanted);
   await Promise.all(
     wanted.map(async (vm) => {
       await stopVm(vm, caller.emit, seconds === undefined ? undefined : seconds * 1000);
@@ -58,6 +77,7 @@ export async function restart(caller: Caller, name: string): Promise<VmRecord> {
   const registry = await registryFor(caller);
   const record = known(registry, name);
   if (isRunning(record)) {
+    refuseProtected([record]);
     await stopVm(record, caller.emit);
     registry.stopped({ ...record, kept: true });
   }
@@ -71,6 +91,7 @@ export async function remove(caller: Caller, names: readonly string[], force: bo
   const records = names.map((name) => known(registry, name));
   const busy = records.find(isRunning);
   if (busy !== undefined && !force) throw problems.vmNotStopped(busy.name);
+  refuseProtected(records);
   for (const record of records) {
     if (isRunning(record)) await stopVm(record, caller.emit);
     registry.remove(record);

@@ -1,8 +1,10 @@
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { isMissing, readIfThere, writeAtomically } from '../host/files.ts';
+import { Ledger } from '../host/ledger.ts';
 import { isAlive, tryLock, withLock } from '../host/lock.ts';
 import { birthOf } from '../host/process.ts';
+import type { Clocks } from '../model/event.ts';
 import type { Json } from '../model/json.ts';
 import type { Forward } from './machine.ts';
 
@@ -24,6 +26,8 @@ export interface VmRecord {
   readonly powerButton: boolean;
   /** Whether it stays, with its disk, when it stops. */
   readonly kept: boolean;
+  /** Whether it is neither stopped nor removed until somebody says that it is protected no more. */
+  readonly protected?: boolean | undefined;
   /** What its disk was made over, to be compared; undefined if it has none of its own. */
   readonly image: string | undefined;
   /** Whether its service has answered. */
@@ -39,13 +43,28 @@ export interface VmRecord {
   readonly consoleLog: string;
 }
 
+/** How fast a VM once was. */
+export interface Boot {
+  readonly target: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly accelerator: string;
+  readonly clocks: Clocks;
+}
+
+/** How many boots are remembered. */
+const BOOTS = 500;
+
 /** The VMs of a project: a folder each, with the record, the overlay disk and the console's log. */
 export class Registry {
   readonly #folder: string;
+  /** The boots that ended with an answer, the last first. */
+  readonly boots: Ledger<Boot>;
 
   /** `state` is the project's folder for state. */
   constructor(state: string) {
     this.#folder = path.join(state, 'vm');
+    this.boots = new Ledger(path.join(state, 'boots.json'), BOOTS);
   }
 
   folder(name: string): string {

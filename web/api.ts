@@ -1,3 +1,4 @@
+import { loggedBuilds } from '../commands/buildlog.ts';
 import { cacheReport } from '../commands/cache.ts';
 import { diff } from '../commands/diff.ts';
 import { doctor } from '../commands/doctor.ts';
@@ -5,7 +6,7 @@ import { plan } from '../commands/forecast.ts';
 import { listImages } from '../commands/imagelist.ts';
 import { list } from '../commands/images.ts';
 import { listServices } from '../commands/list.ts';
-import { logs, ps, remove, restart, stop } from '../commands/machines.ts';
+import { boots, logs, protect, ps, remove, restart, stop } from '../commands/machines.ts';
 import { run } from '../commands/run.ts';
 import type { Caller } from '../commands/session.ts';
 import { changeSettings, proposeSettings, type RunSettings, settings } from '../commands/settings.ts';
@@ -54,13 +55,14 @@ export const ROUTES: readonly Route[] = [
     method: 'GET',
     path: '/machines',
     summary: 'The VMs that run, and those that are kept',
-    run: ({ caller }) => ps(caller, true),
+    // How one was started may hold what it alone is told.
+    run: async ({ caller }) => (await ps(caller, true)).map(({ options: _, ...vm }) => vm),
   },
   {
     method: 'POST',
     path: '/machines',
     summary: 'Build a service and start a VM of it, which stays; events tell how it goes',
-    body: { service: 'string!', arch: 'string', name: 'string', memory: 'string', ports: 'strings', fresh: 'boolean' },
+    body: { service: 'string!', arch: 'string', name: 'string', memory: 'string', ports: 'strings' },
     async run({ caller, tell }, { body }) {
       const options = body as { service: string; name?: string; arch?: string; memory?: string; ports?: string[] };
       const vm = options.name ?? options.service;
@@ -91,6 +93,13 @@ export const ROUTES: readonly Route[] = [
     summary: 'Remove it, with its disk; it must be stopped',
     body: {},
     run: ({ caller }, { names }) => remove(caller, [names.name!], false),
+  },
+  {
+    method: 'POST',
+    path: '/machines/:name/protect',
+    summary: 'Keep it from being stopped or removed, or let it be',
+    body: { on: 'boolean!' },
+    run: ({ caller }, { names, body }) => protect(caller, names.name!, body.on as boolean),
   },
   {
     method: 'GET',
@@ -124,6 +133,12 @@ export const ROUTES: readonly Route[] = [
   },
   {
     method: 'GET',
+    path: '/services/:name/boots',
+    summary: 'How fast its VMs were, the last first: three clocks in milliseconds',
+    run: ({ caller }, { names }) => boots(caller, names.name!),
+  },
+  {
+    method: 'GET',
     path: '/services/:name/settings',
     summary: 'How a service runs, as its manifest says',
     run: ({ caller }, { names }) => settings(caller, names.name!),
@@ -150,6 +165,12 @@ export const ROUTES: readonly Route[] = [
     path: '/builds',
     summary: 'The builds that the page began, the newest first',
     run: async ({ builds }) => builds.all,
+  },
+  {
+    method: 'GET',
+    path: '/history',
+    summary: 'The last builds of the project that did something, whoever asked for them',
+    run: ({ caller }) => loggedBuilds(caller),
   },
   {
     method: 'POST',

@@ -145,6 +145,14 @@ export const vmNotRunning = (vm: string) =>
     fix: `\`smol restart ${vm}\` starts it`,
   });
 
+export const vmProtected = (vm: string) =>
+  new Problem({
+    code: 'vm-protected',
+    kind: 'usage',
+    message: `${vm} is protected: it is neither stopped nor removed`,
+    fix: `\`smol protect ${vm} --off\` lets it be`,
+  });
+
 export const vmNotStopped = (vm: string) =>
   new Problem({
     code: 'vm-running',

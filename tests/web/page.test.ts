@@ -43,7 +43,8 @@ test.serial(
     await page.selectOption('select', 'shell');
     await page.waitForSelector('.node:has-text("image shell-amd64")');
     await page.click('button:text-is("Build")');
-    await page.waitForSelector('.state.done', { timeout: 120_000 });
+    await page.waitForSelector('.node.done, .node.cached', { timeout: 120_000 });
+    await page.waitForSelector('.bar .state.done');
     t.is(await page.locator('.node').count(), await page.locator('.node.done, .node.cached').count());
     await page.click('.node:has-text("image shell-amd64")');
     await page.waitForSelector('dt:text-is("Key")');
@@ -90,6 +91,18 @@ test.serial(
     await screen.getByText('typed 42').first().waitFor();
     await shot('machines');
     await page.click('button:text-is("Leave")');
+    // One that is protected is stopped by nobody.
+    await page.click('button:text-is("Protect")');
+    await page.waitForSelector('button:text-is("Protected")');
+    t.true(await page.locator('.machines button:text-is("Stop")').isDisabled());
+    const refused = await box.smol(['stop', 'shell']);
+    t.regex(refused.stderr, /error\[vm-protected\]: shell is protected.*\n.*smol protect shell --off/);
+    t.is((await box.smol(['protect', 'shell', '--off'])).code, 0);
+    await page.waitForSelector('button:text-is("Protect")');
+    await page.click('nav >> text=builds');
+    await page.waitForSelector('h2:text-is("How fast shell booted")');
+    await shot('boots');
+    await page.click('nav >> text=machines');
     await page.click('.machines button:text-is("Stop")');
     await page.waitForSelector('.machines .state.stopped');
     await page.click('button:text-is("Remove…")');

@@ -1,9 +1,11 @@
 import { useCallback, useEffect, useState } from 'preact/hooks';
+import type { LoggedBuild } from '../../commands/buildlog.ts';
 import type { Plan, PlannedStep } from '../../commands/forecast.ts';
 import type { ListedService } from '../../commands/list.ts';
 import type { TraceReport } from '../../commands/trace.ts';
 import type { Explanation } from '../../commands/why.ts';
 import type { ProblemParts } from '../../model/problem.ts';
+import type { Boot } from '../../vm/registry.ts';
 import type { PageBuild } from '../builds.ts';
 import { Graph } from './graph.tsx';
 import { ask, type Message, type Refused, useAnswer, useMessages } from './server.ts';
@@ -95,21 +97,9 @@ export function Builds() {
       </Panel>
       {chosen && <StepView planned={chosen} progress={progress.get(chosen.step)} service={service} />}
       {service !== '' && <ServiceSettings key={service} service={service} changed={again} />}
+      {service !== '' && <Boots key={`boots ${service}`} service={service} />}
       <LastTrace key={builds?.[0]?.state} />
-      <Panel title="Builds of this page">
-        {builds?.length === 0 && <p class="quiet">None yet.</p>}
-        <ul class="plain">
-          {builds?.map((each) => (
-            <li key={each.id}>
-              <span class={`state ${each.state}`}>{each.state}</span> {each.services.join(', ')}{' '}
-              <span class="quiet">
-                {new Date(each.started).toLocaleTimeString()}
-                {each.ms !== undefined && `, ${duration(each.ms)}`}
-              </span>
-            </li>
-          ))}
-        </ul>
-      </Panel>
+      <History key={`history ${builds?.[0]?.state}`} />
     </>
   );
 }
@@ -144,6 +134,62 @@ function advanced(
     default:
       return event satisfies never;
   }
+}
+
+/** The builds of the project that did something. */
+function History() {
+  const { value: builds } = useAnswer<LoggedBuild[]>('/history');
+  const longest = Math.max(1, ...(builds ?? []).map(({ ms }) => ms));
+  return (
+    <Panel title="Builds that did something">
+      {builds?.length === 0 && <p class="quiet">None yet.</p>}
+      <ul class="plain">
+        {builds?.slice(0, 20).map(({ targets, at, ms, ok, ran, cached }) => (
+          <li key={at} class="bar">
+            <span style={{ width: `${(100 * ms) / longest}%` }} />
+            <em>
+              <span class={`state ${ok ? 'done' : 'failed'}`}>{ok ? 'done' : 'failed'}</span> {targets.join(', ')}{' '}
+              <span class="quiet">
+                {new Date(at).toLocaleString()}, {duration(ms)}, {ran} run, {cached} cached
+              </span>
+            </em>
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
+/** How fast the VMs of a service were: the answer, and below it user land and the console's first byte. */
+function Boots({ service }: { service: string }) {
+  const { value: boots } = useAnswer<Boot[]>(`/services/${service}/boots`);
+  if (!boots || boots.length === 0) return null;
+  const shown = boots.slice(0, 30).reverse();
+  const longest = Math.max(...shown.map(({ clocks }) => clocks.ready ?? 0));
+  return (
+    <Panel title={`How fast ${service} booted`}>
+      <p class="quiet">
+        The last {shown.length}: console, user land, answer. The last one answered after{' '}
+        {duration(boots[0]!.clocks.ready ?? 0)} ({boots[0]!.accelerator}).
+      </p>
+      <div
+        class="chart"
+        role="img"
+        aria-label={`answers after ${shown.map(({ clocks }) => duration(clocks.ready ?? 0)).join(', ')}`}
+      >
+        {shown.map(({ at, clocks }) => (
+          <div
+            key={at}
+            title={`${new Date(at).toLocaleString()}: console ${duration(clocks.console ?? 0)}, user land ${duration(clocks.userland ?? 0)}, answer ${duration(clocks.ready ?? 0)}`}
+          >
+            {(['ready', 'userland', 'console'] as const).map((clock) => (
+              <span key={clock} class={clock} style={{ height: `${(100 * (clocks[clock] ?? 0)) / longest}%` }} />
+            ))}
+          </div>
+        ))}
+      </div>
+    </Panel>
+  );
 }
 
 /** What the last build waited for, step by step. */

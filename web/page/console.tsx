@@ -43,7 +43,7 @@ export default function Console({ name, close }: { name: string; close: () => vo
     };
   }, [name]);
   return (
-    <section class="panel console" aria-label={`Console of ${name}`}>
+    <section class="panel at-console" aria-label={`Console of ${name}`}>
       <header>
         <h2>Console of {name}</h2>
         <span class="quiet" role="status">

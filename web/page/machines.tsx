@@ -121,20 +121,28 @@ function Machine({
           </a>
         ))}
       <span class="tools">
+        <button
+          type="button"
+          aria-pressed={vm.protected ?? false}
+          title="Neither stopped nor removed, by this page or by the command line"
+          onClick={() => act(`${at}/protect`, 'POST', { on: !vm.protected })}
+        >
+          {vm.protected ? 'Protected' : 'Protect'}
+        </button>
         {runs && (
           <button type="button" onClick={() => openConsole(vm.name)}>
             Console
           </button>
         )}
         {runs && (
-          <button type="button" onClick={() => act(`${at}/stop`, 'POST')}>
+          <button type="button" disabled={vm.protected} onClick={() => act(`${at}/stop`, 'POST')}>
             Stop
           </button>
         )}
-        <button type="button" onClick={() => act(`${at}/restart`, 'POST')}>
+        <button type="button" disabled={runs && vm.protected} onClick={() => act(`${at}/restart`, 'POST')}>
           {runs ? 'Restart' : 'Start'}
         </button>
-        {!runs && !removing && (
+        {!runs && !removing && !vm.protected && (
           <button type="button" onClick={() => setRemoving(true)}>
             Remove…
           </button>

@@ -130,7 +130,9 @@ function Bars({ title, shares, all }: { title: string; shares: readonly Share[];
         {shares.slice(0, 12).map(({ name, size: bytes }) => (
           <li key={name} class="bar">
             <span style={{ width: `${(100 * bytes) / Math.max(1, all)}%` }} />
-            <em>{name || '/'}</em> {size(bytes)}
+            <em>
+              {name || '/'} <span class="quiet">{size(bytes)}</span>
+            </em>
           </li>
         ))}
       </ul>

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pageAt } from '../host/http.ts';
 import { usageOf } from '../host/process.ts';
+import { ARCHS } from '../model/arch.ts';
 import * as problems from '../model/problems.ts';
 import { stopVm } from '../vm/launch.ts';
 import { type Boot, isRunning, type Registry, type VmRecord } from '../vm/registry.ts';
@@ -53,10 +54,11 @@ function refuseProtected(records: readonly VmRecord[]): void {
   if (found !== undefined) throw problems.vmProtected(found.name);
 }
 
-/** How fast the VMs of a target were, the last first. */
+/** How fast the VMs of a service were, the last first. */
 export async function boots(caller: Pick<Caller, 'folder'>, service: string): Promise<Boot[]> {
   const registry = await registryFor(caller);
-  return registry.boots.entries.filter(({ target }) => target.startsWith(`${service}-`));
+  const targets = ARCHS.map((arch) => `${service}-${arch}`);
+  return registry.boots.entries.filter(({ target }) => targets.includes(target));
 }
 
 /** Stops VMs by name, or all of them; each may take so many seconds to power off. Throws `no-such-vm` and `vm-protected`. */

@@ -227,16 +227,12 @@ export class Engine {
     const ms = Math.round(performance.now() - started);
     const result = { output, log: context.lines, ms };
     this.#workshop.records.write({ format: FORMAT, step: step.name, key, parts, ...result });
-    // A source may have learned what it is only as its step ran: that is what the next build will ask for.
-    const learned = keyed(step, inputs, await step.source?.known(), parts.tools as Record<string, Digest>);
-    if (learned.key !== key) {
-      this.#workshop.records.write({
-        format: FORMAT,
-        step: step.name,
-        key: learned.key,
-        parts: learned.parts,
-        ...result,
-      });
+    if (step.source?.learns) {
+      // The next build will ask for it by what the source has become.
+      const learned = keyed(step, inputs, await step.source.known(), parts.tools as Record<string, Digest>);
+      const { key: next, parts: then } = learned;
+      if (next !== key)
+        this.#workshop.records.write({ format: FORMAT, step: step.name, key: next, parts: then, ...result });
     }
     return result;
   }

@@ -29,6 +29,8 @@ export interface Source {
   readonly path?: string | undefined;
   /** Where its bytes are taken from, in words or as a URL, if they are fetched. */
   readonly from?: string | undefined;
+  /** Whether only its step, as it runs, finds out what it is. Any other must not change its mind meanwhile. */
+  readonly learns?: boolean | undefined;
   /** What the source is now, if that can be told without any effect. */
   known(): Promise<Json | undefined>;
   /** What the source is now. Downloads it if nothing else can tell. */

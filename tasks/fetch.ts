@@ -182,6 +182,7 @@ export class RemoteSource implements Source {
     const { location } = this.#parts;
     const pattern = lastPart(this.name);
     if (location.kind !== 'http' || !pattern.includes('*')) return undefined;
+    if (this.#parts.offline) throw offline([this.name]);
     const page = path.join(await context.scratch(), 'index');
     const folder = withFile(location.url, '');
     await download(folder, page, { signal: context.signal });

@@ -15,6 +15,7 @@ import type { RemoteSource } from './fetch.ts';
  */
 export class RecordedSource implements Source {
   readonly name: string;
+  readonly learns = true;
   /** Whether only what is pinned may be had. */
   isFrozen = false;
   readonly #step: string;

@@ -305,3 +305,24 @@ test('where two runs of a step differ first', async (t) => {
     byte: 2_500_000,
   });
 });
+
+test('a source that learns is known by what it has become; any other counts as what it was when its step began', async (t) => {
+  let found: Json = {};
+  let times = 0;
+  const bench = new Bench(t, async () => {
+    found = { url: `pinned ${++times}` };
+    return 'made';
+  });
+  const build = async (source: Source) => {
+    await bench.engine().realise(bench.step('script', {}, { source }));
+    return [...bench.ran];
+  };
+  t.deepEqual(await build({ ...sourceOf(() => found), learns: true }), ['script']);
+  t.deepEqual(await build({ ...sourceOf(() => found), learns: true }), []);
+  found = { url: 'moved' };
+  t.deepEqual(await build({ ...sourceOf(() => found), learns: true }), ['script']);
+  // A folder that somebody changed while it was read: what came of it is not what it is now.
+  found = 'before';
+  t.deepEqual(await build(sourceOf(() => found)), ['script']);
+  t.deepEqual(await build(sourceOf(() => found)), ['script']);
+});

@@ -312,22 +312,20 @@ test('an image with any bytes wrong is read, or said to be broken; never more', 
     sample.add({ path: 'l', type: 'symlink', target: 'x'.repeat(500), mode: 0o777, uid: 0, gid: 0, mtime: TIME });
     const image = readFileSync(await sample.image(t, fs, 4 * 1024 ** 2));
     const flips = fc.array(fc.record({ at: fc.nat(600_000), byte: fc.nat(255) }), { minLength: 1, maxLength: 30 });
-    fc.assert(
-      fc.property(flips, (changes) => {
-        const bytes = Buffer.from(image);
-        for (const { at, byte } of changes) bytes[1024 ** 2 + at] = byte;
-        const read = (position: number, length: number) => bytes.subarray(position, position + length);
-        try {
-          const volume = Volume.open({ size: bytes.length, read });
-          volume.complaints();
-          for (const entry of volume.entries())
-            if (entry.type === 'file' && entry.size < 2 ** 24) [...volume.pieces(entry)];
-        } catch (error) {
-          t.true(error instanceof BrokenVolume, String((error as Error).stack));
-        }
-      }),
-      { numRuns: 300 },
-    );
+    const isReadOrBroken = fc.property(flips, (changes) => {
+      const bytes = Buffer.from(image);
+      for (const { at, byte } of changes) bytes[1024 ** 2 + at] = byte;
+      const read = (position: number, length: number) => bytes.subarray(position, position + length);
+      try {
+        const volume = Volume.open({ size: bytes.length, read });
+        volume.complaints();
+        for (const entry of volume.entries())
+          if (entry.type === 'file' && entry.size < 2 ** 24) [...volume.pieces(entry)];
+      } catch (error) {
+        if (!(error instanceof BrokenVolume)) throw error;
+      }
+    });
+    t.notThrows(() => fc.assert(isReadOrBroken, { numRuns: 300 }), fs);
   }
 });
 

@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { packageRoot } from '../host/paths.ts';
+import { birthOf } from '../host/process.ts';
 import { Hub } from '../web/hub.ts';
 import { serveUi } from '../web/server.ts';
 import { Bench, medianHere, type Row, RUNS, tell } from './rig.ts';
@@ -44,6 +47,7 @@ export async function measure(): Promise<void> {
       });
       await browser.close();
     }
+    rows.push(await fiftyMachines(bench));
     const late: number[] = [];
     const hub = new Hub();
     hub.listen({
@@ -73,5 +77,61 @@ export async function measure(): Promise<void> {
   } finally {
     over.abort();
     bench.remove();
+  }
+}
+
+/** What the server takes when a page looks at fifty machines: as many records as a busy host has, of a process that lives. */
+async function fiftyMachines(bench: Bench): Promise<Row> {
+  const sleeper = spawn('sleep', ['600'], { stdio: 'ignore' });
+  try {
+    for (let n = 0; n < 50; n++) {
+      const name = `vm${n}`;
+      const at = bench.path(`.smol/vm/${name}`);
+      const files = {
+        runtime: at,
+        consoleSocket: `${at}/console`,
+        qmpSocket: `${at}/qmp`,
+        consoleLog: `${at}/console.log`,
+      };
+      const forwards = [{ protocol: 'tcp', address: '127.0.0.1', host: 9000 + n, guest: 80 }];
+      const known = {
+        name,
+        target: 'bench-amd64',
+        pid: sleeper.pid!,
+        born: birthOf(sleeper.pid!),
+        started: Date.now(),
+      };
+      const rest = {
+        forwards,
+        urls: [],
+        accelerator: 'tcg',
+        memory: 128,
+        powerButton: false,
+        kept: true,
+        ready: true,
+        options: {},
+      };
+      bench.write(`.smol/vm/${name}/vm.json`, JSON.stringify({ ...known, ...rest, ...files }));
+    }
+    const main = path.join(packageRoot(), 'build', 'smol', 'main.js');
+    const env = { ...process.env, SMOL_CACHE: bench.path('cache') };
+    const ui = spawn(process.execPath, [main, 'ui'], { cwd: bench.folder, env, stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      const [line] = (await once(ui.stdout, 'data')) as [Buffer];
+      const url = new URL(/http\S+/.exec(line.toString())![0]);
+      const headers = { authorization: `Bearer ${url.searchParams.get('token')}` };
+      const look = async () => {
+        const answer = await fetch(`${url.origin}/api/v1/machines`, { headers });
+        if (((await answer.json()) as unknown[]).length !== 50) throw new Error('there are not fifty machines');
+      };
+      for (let n = 0; n < 50; n++) await look();
+      const measured = await medianHere(look);
+      const rss = 1024 * Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${ui.pid}/status`, 'utf8'))![1]);
+      return { way: 'a look at 50 machines, the 50th', measured: { ...measured, rss }, told: '' };
+    } finally {
+      ui.kill();
+    }
+  } finally {
+    sleeper.kill();
   }
 }

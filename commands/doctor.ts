@@ -1,6 +1,7 @@
 import { statfsSync } from 'node:fs';
+import os from 'node:os';
 import { makeDirectory } from '../host/files.ts';
-import { cacheRoot } from '../host/paths.ts';
+import { cacheRoot, packageVersion } from '../host/paths.ts';
 import { attempt, which } from '../host/process.ts';
 import { install, installCommand, missing } from '../host/programs.ts';
 import { ARCHS, type Arch } from '../model/arch.ts';
@@ -26,6 +27,7 @@ export async function doctor({ emit, signal }: Caller, fix: boolean): Promise<Fi
   const lacking = missing(programs);
   if (fix && lacking.length > 0) await install(lacking, emit, signal);
   return [
+    host(),
     node(),
     ...(await Promise.all(ARCHS.map(emulator))),
     tool('xz', 'unpacks sets of amd64 and aarch64'),
@@ -33,6 +35,12 @@ export async function doctor({ emit, signal }: Caller, fix: boolean): Promise<Fi
     tool('dpkg-deb', 'unpacks Debian packages'),
     room(),
   ];
+}
+
+function host(): Finding {
+  const [processor] = os.cpus();
+  const detail = `smol ${packageVersion()} on ${os.type()} ${os.release()}, ${os.cpus().length} of ${processor?.model ?? 'some processor'}, ${bytes(os.totalmem())}`;
+  return { what: 'host', state: 'ok', detail };
 }
 
 function node(): Finding {

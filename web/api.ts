@@ -7,9 +7,10 @@ import { listImages } from '../commands/imagelist.ts';
 import { list } from '../commands/images.ts';
 import { listServices } from '../commands/list.ts';
 import { boots, logs, protect, ps, remove, restart, stop } from '../commands/machines.ts';
-import { run } from '../commands/run.ts';
+import { type RunOptions, run } from '../commands/run.ts';
 import type { Caller } from '../commands/session.ts';
 import { changeSettings, proposeSettings, type RunSettings, settings } from '../commands/settings.ts';
+import { stepRecord } from '../commands/steprecord.ts';
 import { trace } from '../commands/trace.ts';
 import { usage } from '../commands/usage.ts';
 import { why } from '../commands/why.ts';
@@ -47,6 +48,19 @@ export interface Route {
 }
 
 const LOG_TAIL = 256 * 1024;
+const MACHINE = {
+  service: 'string',
+  image: 'string',
+  kernel: 'string',
+  arch: 'string',
+  name: 'string',
+  memory: 'string',
+  cpus: 'number',
+  ports: 'strings',
+  share: 'string',
+  consoles: 'number',
+  append: 'string',
+} as const;
 /** Settings that are left out are removed. */
 const RUN = { memory: 'string', cpus: 'number', ports: 'strings' } as const;
 
@@ -61,11 +75,13 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'POST',
     path: '/machines',
-    summary: 'Build a service and start a VM of it, which stays; events tell how it goes',
-    body: { service: 'string!', arch: 'string', name: 'string', memory: 'string', ports: 'strings' },
+    summary:
+      'Build a service, or take an image and a kernel by path, and start a VM, which stays; events tell how it goes',
+    body: MACHINE,
     async run({ caller, tell }, { body }) {
-      const options = body as { service: string; name?: string; arch?: string; memory?: string; ports?: string[] };
+      const options = body as Pick<RunOptions, keyof typeof MACHINE>;
       const vm = options.name ?? options.service;
+      if (vm === undefined) throw badRequest('"service" is missing, or "name" with "kernel"');
       background({ caller, tell }, vm, (own) => run(own, { ...options, detach: true }));
       return { vm };
     },
@@ -165,6 +181,13 @@ export const ROUTES: readonly Route[] = [
     path: '/builds',
     summary: 'The builds that the page began, the newest first',
     run: async ({ builds }) => builds.all,
+  },
+  {
+    method: 'GET',
+    path: '/record',
+    summary: 'The key record of a step as it was last made',
+    query: ['step'],
+    run: ({ caller }, { query }) => stepRecord(caller, query.get('step') ?? ''),
   },
   {
     method: 'GET',

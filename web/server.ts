@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import os from 'node:os';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Caller } from '../commands/session.ts';
@@ -48,7 +49,7 @@ export async function serveUi(caller: Caller, options: UiOptions): Promise<{ url
     server.listen(options.port, address, resolve);
   });
   const { port } = server.address() as { port: number };
-  const names = address === '127.0.0.1' ? [address, 'localhost'] : [address];
+  const names = namesOf(address);
   const token = randomBytes(24).toString('base64url');
   const door: Door = { hosts: names.map((name) => `${name}:${port}`), token, cookie: `smol-${port}` };
   const hub = new Hub();
@@ -77,6 +78,16 @@ export async function serveUi(caller: Caller, options: UiOptions): Promise<{ url
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** What a server that listens on an address is called by who reaches it; the first name is the one to print. */
+function namesOf(address: string): string[] {
+  const inUrl = (each: string) => (each.includes(':') ? `[${each}]` : each);
+  if (address === '127.0.0.1' || address === '::1') return [inUrl(address), 'localhost'];
+  if (address !== '0.0.0.0' && address !== '::') return [inUrl(address)];
+  const own = Object.values(os.networkInterfaces()).flatMap((each) => each ?? []);
+  const outer = own.filter(({ internal }) => !internal).map((each) => inUrl(each.address));
+  return [...outer, os.hostname(), '127.0.0.1', 'localhost'];
 }
 
 async function answer(

@@ -110,6 +110,14 @@ export const notOurs = (service: string) =>
     fix: `copy its folder into services/ of the project, and change that; or say it for one machine`,
   });
 
+export const noSuchStep = (step: string) =>
+  new Problem({
+    code: 'no-such-step',
+    kind: 'usage',
+    message: `this project has not made the step ${step}, or the cache has lost its record`,
+    fix: 'build what it belongs to',
+  });
+
 export const badRequest = (what: string) =>
   new Problem({ code: 'bad-request', kind: 'usage', message: what, fix: 'see /api/v1/openapi.json' });
 

@@ -48,6 +48,8 @@ test.serial(
     t.is(await page.locator('.node').count(), await page.locator('.node.done, .node.cached').count());
     await page.click('.node:has-text("image shell-amd64")');
     await page.waitForSelector('dt:text-is("Key")');
+    await page.click('summary:text-is("Key record")');
+    await page.waitForSelector('pre:has-text("\\"partition\\": \\"shellroot\\"")');
     await shot('builds');
 
     // Its settings: seen before they are written, with what else is in the manifest kept.
@@ -105,6 +107,8 @@ test.serial(
     await page.click('nav >> text=machines');
     await page.click('.machines button:text-is("Stop")');
     await page.waitForSelector('.machines .state.stopped');
+    await page.click('button:text-is("Log")');
+    await page.waitForSelector('.machines .log:has-text("typed 42")');
     await page.click('button:text-is("Remove…")');
     await page.click('button:text-is("Remove shell and its disk")');
     await page.waitForSelector('text=No VM runs');

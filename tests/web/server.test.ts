@@ -117,7 +117,7 @@ test('names that lead elsewhere, and bodies that mean nothing', async (t) => {
   t.is(await post('/builds', '[]'), '400 the body is no object');
   t.is(await post('/builds', '{"service": "hello"}'), '400 "service" means nothing here');
   t.is(await post('/builds', '{"services": "hello"}'), '400 "services" must be a list of texts');
-  t.is(await post('/machines', '{}'), '400 "service" is missing');
+  t.is(await post('/machines', '{}'), '400 "service" is missing, or "name" with "kernel"');
   t.is(await post('/machines/nobody/stop', '{}'), '400 there is no VM "nobody"');
   t.regex(await post('/builds', `{"services": ["${'x'.repeat(70_000)}"]}`), /^400 the body has more than 65536 bytes/);
   const api = JSON.parse((await call('GET', '/api/v1/openapi.json', { cookie })).text) as { paths: object };
@@ -165,4 +165,24 @@ test('who does not listen is left alone, and nobody else waits for him', async (
   t.is(bad.written.length, 1);
   hub.close();
   stalled.destroy();
+});
+
+test('at all addresses it is known by those of the host, and by no other name', async (t) => {
+  const box = new Sandbox(t);
+  box.write('smol.config.yaml', 'release: debian\n');
+  const caller = { folder: box.folder, signal: new AbortController().signal, emit: () => undefined };
+  await using ui = await serveUi(caller, { address: '0.0.0.0', port: 0 });
+  const { port, searchParams } = new URL(ui.url);
+  const status = (host: string) =>
+    new Promise<number>((resolve, reject) => {
+      const headers = { host: `${host}:${port}`, authorization: `Bearer ${searchParams.get('token')}` };
+      ask({ host: '127.0.0.1', port, path: '/api/v1/machines', headers }, (response) => {
+        response.resume();
+        resolve(response.statusCode!);
+      })
+        .on('error', reject)
+        .end();
+    });
+  t.is(await status('127.0.0.1'), 200);
+  t.is(await status('evil.test'), 421);
 });

@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useState } from 'preact/hooks';
+import type { KeyRecord } from '../../cache/records.ts';
 import type { LoggedBuild } from '../../commands/buildlog.ts';
 import type { Plan, PlannedStep } from '../../commands/forecast.ts';
 import type { ListedService } from '../../commands/list.ts';
@@ -229,6 +230,10 @@ function StepView({
   service: string;
 }) {
   const [why, setWhy] = useState<readonly string[]>([]);
+  const [isOpen, setOpen] = useState(false);
+  const { value: record } = useAnswer<KeyRecord>(
+    isOpen ? `/record?step=${encodeURIComponent(planned.step)}` : undefined,
+  );
   useEffect(() => {
     setWhy([]);
     ask<Explanation[]>(`/services/${service}/why`).then(
@@ -261,6 +266,12 @@ function StepView({
         {why.length > 0 && <dt>Why it ran last</dt>}
         {why.length > 0 && <dd>{why.join('; ')}</dd>}
       </dl>
+      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>Key record</summary>
+        <pre>
+          {record ? JSON.stringify(record, undefined, 2) : 'None: it was not made here, or the cache has lost it.'}
+        </pre>
+      </details>
       {progress && progress.lines.length > 0 && (
         <pre class="log" role="log">
           {progress.lines.join('\n')}

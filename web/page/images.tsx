@@ -4,6 +4,7 @@ import type { ListedImage } from '../../commands/imagelist.ts';
 import type { Share, UsageReport } from '../../commands/usage.ts';
 import type { VolumeEntry } from '../../formats/volume.ts';
 import { useAnswer } from './server.ts';
+import { Treemap } from './treemap.tsx';
 import { Panel, ProblemList, size } from './words.tsx';
 
 /** The images that were built, and what is in them. */
@@ -114,6 +115,7 @@ function Usage({ image }: { image: string }) {
         {size(contents)} of files, {size(slack)} unused in their last blocks, {size(tables)} of tables, {size(free)}{' '}
         free
       </p>
+      <Treemap shares={directories} />
       <div class="columns">
         <Bars title="By directory" shares={directories} all={contents} />
         {layers && <Bars title="By what brought it" shares={layers} all={contents} />}

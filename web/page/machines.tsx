@@ -6,6 +6,7 @@ import { ask, type Message, type Refused, useAnswer, useMessages } from './serve
 import { duration, Panel, ProblemList, Spark, size } from './words.tsx';
 
 const LOOK_MS = 2000;
+const MOST_LINES = 500;
 /** How many looks a chart has. */
 const LOOKS = 30;
 
@@ -92,6 +93,7 @@ function Machine({
   openConsole: (name: string) => void;
 }) {
   const [removing, setRemoving] = useState(false);
+  const [isLogOpen, setLogOpen] = useState(false);
   const at = `/machines/${vm.name}`;
   const runs = vm.state !== 'stopped';
   return (
@@ -129,6 +131,9 @@ function Machine({
         >
           {vm.protected ? 'Protected' : 'Protect'}
         </button>
+        <button type="button" aria-expanded={isLogOpen} onClick={() => setLogOpen(!isLogOpen)}>
+          Log
+        </button>
         {runs && (
           <button type="button" onClick={() => openConsole(vm.name)}>
             Console
@@ -158,7 +163,18 @@ function Machine({
           </>
         )}
       </span>
+      {isLogOpen && <Log at={at} />}
     </li>
+  );
+}
+
+/** The end of what a console has said, as it goes on. */
+function Log({ at }: { at: string }) {
+  const { value: log } = useAnswer<{ text: string }>(`${at}/log`, LOOK_MS);
+  return (
+    <pre class="log" role="log">
+      {log?.text.replaceAll('\r', '').split('\n').slice(-MOST_LINES).join('\n') ?? ''}
+    </pre>
   );
 }
 
@@ -184,12 +200,30 @@ function useLoads(machines: readonly VmState[] | undefined): ReadonlyMap<string,
   return loads.current;
 }
 
+/** What a machine can be told besides; those with a number are sent as one. */
+const MORE = [
+  { key: 'cpus', label: 'Processors', hint: '1', isNumber: true },
+  { key: 'share', label: 'Shared directory', hint: 'of this host, by 9p' },
+  { key: 'consoles', label: 'More consoles', hint: '0', isNumber: true },
+  { key: 'append', label: 'Words for the kernel', hint: '-v' },
+  { key: 'image', label: 'Another image', hint: 'its path' },
+  { key: 'kernel', label: 'Another kernel', hint: 'its path' },
+] as const;
+
+function moreOf(values: Readonly<Record<string, string>>): Record<string, string | number> {
+  const given = MORE.filter(({ key }) => values[key]);
+  return Object.fromEntries(
+    given.map((each) => [each.key, 'isNumber' in each ? Number(values[each.key]) : values[each.key]!]),
+  );
+}
+
 function NewMachine({ taken, start }: { taken: readonly VmState[]; start: (body: unknown) => void }) {
   const { value: services } = useAnswer<ListedService[]>('/services');
   const [service, setService] = useState('');
   const [ports, setPorts] = useState('');
   const [memory, setMemory] = useState('');
   const [name, setName] = useState('');
+  const [more, setMore] = useState<Readonly<Record<string, string>>>({});
   useEffect(() => {
     // Somebody may have chosen by now.
     setService((chosen) => chosen || (services?.[0]?.name ?? ''));
@@ -210,7 +244,13 @@ function NewMachine({ taken, start }: { taken: readonly VmState[]; start: (body:
         : undefined;
   const submit = (event: Event) => {
     event.preventDefault();
-    start({ service, ...(name && { name }), ...(memory && { memory }), ...(list.length > 0 && { ports: list }) });
+    start({
+      service,
+      ...(name && { name }),
+      ...(memory && { memory }),
+      ...(list.length > 0 && { ports: list }),
+      ...moreOf(more),
+    });
   };
   return (
     <Panel title="New machine">
@@ -256,6 +296,21 @@ function NewMachine({ taken, start }: { taken: readonly VmState[]; start: (body:
           Start
         </button>
       </form>
+      <details>
+        <summary>More</summary>
+        <div class="row">
+          {MORE.map(({ key, label, hint }) => (
+            <label key={key}>
+              {label}
+              <input
+                value={more[key] ?? ''}
+                placeholder={hint}
+                onInput={(event) => setMore({ ...more, [key]: event.currentTarget.value })}
+              />
+            </label>
+          ))}
+        </div>
+      </details>
       <p class="quiet">{why ?? services?.find((each) => each.name === service)?.description ?? ''}</p>
     </Panel>
   );

@@ -1,5 +1,6 @@
 // Compiles smol to build/smol, and with `--tests` also the tests and benches. Types are checked by `npm run types`.
-import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,18 +35,21 @@ const { outputFiles } = await build({
   format: 'cjs',
   entryPoints: ['cli/main.ts'],
   write: false,
+  // Half of it is indentation, which each start would read; names and lines stay for whoever reads a stack.
+  minifyWhitespace: true,
+  lineLimit: 160,
   plugins: [validators(root), external(BUNDLED)],
   define: { 'import.meta.url': '__url' },
   banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href;" },
 });
 mkdirSync(out, { recursive: true });
 const code = outputFiles[0].text.replaceAll('await import("', 'await __import("');
-writeFileSync(
-  path.join(out, 'program.js'),
-  `(function (exports, require, module, __filename, __dirname, __import) {${code}\n})`,
-);
+const program = `(function (exports, require, module, __filename, __dirname, __import) {${code}\n})`;
+writeFileSync(path.join(out, 'program.js'), program);
 writeFileSync(path.join(out, 'package.json'), '{ "type": "commonjs" }\n');
-cpSync(path.join(root, 'scripts', 'entry.cjs'), path.join(out, 'main.js'));
+const entry = readFileSync(path.join(root, 'scripts', 'entry.cjs'), 'utf8');
+const digest = createHash('sha256').update(program).digest('hex').slice(0, 32);
+writeFileSync(path.join(out, 'main.js'), entry.replace('DIGEST_OF_PROGRAM', digest), { mode: 0o755 });
 
 // The page of `smol ui`, with all that it is made of; what it needs only for a console is a file of its own.
 await build({

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The command: smol's code, with what V8 made of it at an earlier start. Compiling anew would be half of a build that has
-// nothing to do. It lies in smol's cache, since a package may belong to root; after its digest, since V8 would run whatever
-// became of it.
+// nothing to do. It lies in smol's cache, since a package may belong to root, by the digest of the program, which the build
+// puts in below; after its own digest, since V8 would run whatever became of it.
 const { createHash } = require('node:crypto');
 const { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } = require('node:fs');
 const os = require('node:os');
@@ -13,11 +13,12 @@ const vm = require('node:vm');
 setFlagsFromString('--no-flush-bytecode');
 
 const file = path.join(__dirname, 'program.js');
-const code = readFileSync(file);
 const base = process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache');
 const folder = path.join(process.env.SMOL_CACHE || path.join(base, 'smol'), 'code');
 const digestOf = (data) => createHash('sha256').update(data).digest();
-const compiled = path.join(folder, `${process.version}-${process.arch}-${digestOf(code).toString('hex')}`);
+// Each command has its own: V8 compiles what runs, and that differs.
+const command = /^[a-z]+$/.exec(process.argv[2] ?? '')?.[0] ?? '';
+const compiled = path.join(folder, `${process.version}-${process.arch}-DIGEST_OF_PROGRAM-${command}`);
 
 /** What was compiled at an earlier start, if there was one and not a bit of it has changed. */
 function known() {
@@ -34,7 +35,7 @@ const DIGEST = 32;
 const WEEK_MS = 7 * 24 * 3600 * 1000;
 const cachedData = known();
 // It is ASCII, and read in half the time as that.
-const script = new vm.Script(code.toString('latin1'), { filename: file, cachedData });
+const script = new vm.Script(readFileSync(file, 'latin1'), { filename: file, cachedData });
 if (cachedData === undefined || script.cachedDataRejected) {
   process.once('exit', () => {
     try {

@@ -1,4 +1,3 @@
-import { gunzipSync } from 'node:zlib';
 import { isFile } from '../formats/tree.ts';
 import type { TreeArtifact } from '../model/artifact.ts';
 import { missingFile } from '../model/problems.ts';
@@ -24,7 +23,9 @@ export const kernel: Task = {
         ? await fileOf(context, input, source, file ?? '')
         : await context.store.readBytes(input.digest);
     const isGzip = bytes.readUInt16BE(0) === 0x1f8b;
-    return context.store.putBytes(isGzip ? gunzipSync(bytes) : bytes);
+    if (!isGzip) return context.store.putBytes(bytes);
+    const { gunzipSync } = await import('node:zlib');
+    return context.store.putBytes(gunzipSync(bytes));
   },
 };
 

@@ -6,9 +6,9 @@ import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Caller } from '../commands/session.ts';
 import { packageRoot, packageVersion } from '../host/paths.ts';
-import { whyNotFree } from '../host/ports.ts';
+import { Project } from '../manifest/project.ts';
 import { type Problem, problemsOf } from '../model/problem.ts';
-import { badRequest, portBusy } from '../model/problems.ts';
+import { badAddress, badRequest, pagePortBusy } from '../model/problems.ts';
 import { type Api, bodyFor, openApi, routeFor } from './api.ts';
 import { Builds } from './builds.ts';
 import { Consoles } from './consoles.ts';
@@ -37,15 +37,18 @@ const HEADERS = {
   'referrer-policy': 'no-referrer',
 };
 
-/** The web manager of a project: a page, and the API that it uses. Gives its address, with the token that lets in. */
+/**
+ * The web manager of a project: a page, and the API that it uses. Gives its address, with the token that lets in. Throws
+ * `no-project`, `port-busy` and `bad-address`.
+ */
 export async function serveUi(caller: Caller, options: UiOptions): Promise<{ url: string } & AsyncDisposable> {
   const { address } = options;
+  await Project.find(caller.folder);
   const server = createServer();
-  if (options.port > 0 && (await whyNotFree('tcp', address, options.port)) !== undefined) {
-    throw portBusy(address, options.port, undefined);
-  }
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
+      reject(code === 'EADDRINUSE' ? pagePortBusy(options.port) : badAddress(`${address}:${options.port}`, code));
+    });
     server.listen(options.port, address, resolve);
   });
   const { port } = server.address() as { port: number };

@@ -118,6 +118,14 @@ export const noSuchStep = (step: string) =>
     fix: 'build what it belongs to',
   });
 
+export const pagePortBusy = (port: number) =>
+  new Problem({
+    code: 'port-busy',
+    kind: 'environment',
+    message: `port ${port} is taken`,
+    fix: 'give another one with --port, or none: then any that is free is taken',
+  });
+
 export const badRequest = (what: string) =>
   new Problem({ code: 'bad-request', kind: 'usage', message: what, fix: 'see /api/v1/openapi.json' });
 

@@ -186,3 +186,20 @@ test('at all addresses it is known by those of the host, and by no other name', 
   t.is(await status('127.0.0.1'), 200);
   t.is(await status('evil.test'), 421);
 });
+
+test('a port that somebody has, an address that is nobody here, a folder without a project', async (t) => {
+  const { port, box } = await server(t);
+  const told = async (...args: string[]) => box.told(await box.smol(['ui', ...args]));
+  t.regex(
+    await told('--port', `${port}`),
+    /error\[port-busy\]: port \d+ is taken\n {2}fix: give another one with --port/,
+  );
+  t.regex(
+    await told('--address', '192.0.2.7'),
+    /error\[bad-address\]: 192\.0\.2\.7:0 cannot be listened on: EADDRNOTAVAIL/,
+  );
+  t.regex(await told('--port', '70000'), /error\[usage\]: there is no port 70000/);
+  const { stderr, code } = await box.smol(['ui'], { cwd: '/' });
+  t.is(code, 2);
+  t.regex(stderr, /error\[no-project\]/);
+});

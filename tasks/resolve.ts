@@ -1,4 +1,3 @@
-import { gunzipSync } from 'node:zlib';
 import { alternatives, baseOf, compareVersions, matches, splitName } from '../formats/pkgsrc/pattern.ts';
 import { type PackageInfo, parseSummary } from '../formats/pkgsrc/summary.ts';
 import type { Blob } from '../model/artifact.ts';
@@ -54,7 +53,8 @@ export function resolvedPackages(bytes: Buffer): ResolvedPackage[] {
 function textOf(bytes: Buffer, summary: string): string {
   if (bytes.length < 2 || bytes.readUInt16BE(0) !== 0x1f8b) return bytes.toString();
   try {
-    return gunzipSync(bytes).toString();
+    // Not loaded by starts that resolve nothing.
+    return process.getBuiltinModule('node:zlib').gunzipSync(bytes).toString();
   } catch (error) {
     throw brokenArchive(summary, (error as Error).message);
   }

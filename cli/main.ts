@@ -45,7 +45,7 @@ export async function main(args: readonly string[]): Promise<number> {
   };
   context.tellAs({});
   try {
-    await program(context).parseAsync(args, { from: 'user' });
+    await program(context, args[0]).parseAsync(args, { from: 'user' });
     reporter?.close();
     return interrupt.signal.aborted ? INTERRUPTED : context.exitCode;
   } catch (error) {

@@ -22,8 +22,24 @@ Examples:
 Exit codes: 0 done, 1 a step or a guest failed, 2 wrong usage or manifest, 3 something is wrong with this host,
             4 something is not what was pinned, 130 interrupted.`;
 
-/** The command line. Actions load what they need when they run: starting must cost nothing. */
-export function program(context: Context): Command {
+type Add = (root: Command, context: Context) => void;
+
+/** All commands, in the order in which help tells them. */
+const GROUPS: readonly Add[] = [
+  addBuilding,
+  addRunning,
+  addMachines,
+  addManaging,
+  addTesting,
+  addLooking,
+  addKeeping,
+  addCompleting,
+];
+/** Those whose start somebody waits for, with the group that each is in: to make all others takes as long as a build that has nothing to do. */
+const QUICK: Readonly<Record<string, Add>> = { build: addBuilding, run: addRunning };
+
+/** The command line. Actions load what they need when they run: starting must cost nothing. `first` is its first word. */
+export function program(context: Context, first?: string): Command {
   const root = new Command('smol')
     .description('Builds and runs micro-VMs of NetBSD from manifests.')
     .version(packageVersion(), '-V, --version', 'print the version')
@@ -36,14 +52,8 @@ export function program(context: Context): Command {
       outputError: () => undefined, // what is wrong is told like any other problem
     });
 
-  addBuilding(root, context);
-  addRunning(root, context);
-  addMachines(root, context);
-  addManaging(root, context);
-  addTesting(root, context);
-  addLooking(root, context);
-  addKeeping(root, context);
-  addCompleting(root, context);
+  const own = first === undefined ? undefined : QUICK[first];
+  for (const add of own === undefined ? GROUPS : [own]) add(root, context);
 
   for (const command of [root, ...root.commands.flatMap((each) => [each, ...each.commands])]) {
     command.exitOverride((error) => {

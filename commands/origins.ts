@@ -7,6 +7,7 @@ import { diffTrees } from '../formats/treediff.ts';
 import { cacheRoot } from '../host/paths.ts';
 import type { Digest, Tree } from '../model/artifact.ts';
 import { CorruptBlob } from '../model/step.ts';
+import { builder } from '../tasks/builder.ts';
 import { compose, layersOf } from '../tasks/compose.ts';
 import { type ImageOptions, imageStepName } from '../tasks/image.ts';
 import { script } from '../tasks/script.ts';
@@ -51,9 +52,14 @@ function composed(history: History, records: Records): ReadonlyMap<Digest, KeyRe
       (record) =>
         record.parts.task === compose.kind ||
         // A script that changed nothing brought nothing.
-        (record.parts.task === script.kind && inputsOf(record).tree !== record.output.digest),
+        (isScript(record) && inputsOf(record).tree !== record.output.digest),
     );
   return new Map(found.map((record) => [record.output.digest, record]));
+}
+
+/** Whether a record is of a script, wherever that ran. */
+function isScript({ parts }: KeyRecord): boolean {
+  return parts.task === script.kind || parts.task === builder.kind;
 }
 
 /** What a script changed comes from it; all else from where it came before. */
@@ -81,7 +87,7 @@ async function originsOf(
   const origins = new Map<string, string>();
   const record = records.get(digest);
   if (record === undefined) return origins;
-  if (record.parts.task === script.kind) return originsAfterScript(record, tree, records, store);
+  if (isScript(record)) return originsAfterScript(record, tree, records, store);
   const isDirectory = new Set(tree.filter(({ type }) => type === 'directory').map((entry) => entry.path));
   for (const { label, tree: layer } of layersOf(record)) {
     const below = await store.readTree({ digest: layer });

@@ -103,6 +103,7 @@ echo "$ARCH $SVCIMG" > var/env; echo 'the first is done'
     t.false(found.has('var/who'));
     t.false(found.has('lost+found'));
     t.deepEqual(textsOf(image, ['var/list', 'var/env']), ['a list\n', 'amd64 cake\n']);
+    t.regex((await box.smol(['du', 'cake', '--arch', 'amd64'])).stdout, /services\/cake\/postinst\/1\.sh$/m);
     t.deepEqual(ranSteps(await build(box, '--json')), []);
     // What goes in counts: a file that it may read, and the builder itself.
     box.write('services/cake/data/sub/list.txt', 'another list\n');

@@ -97,8 +97,7 @@ export function addBuilding(root: Command, context: Context): void {
     .action(async (service: string, options: { arch?: string; at?: string }) => {
       const { shell } = await import('../commands/shell.ts');
       const { sitDown } = await import('./keyboard.ts');
-      using terminal = sitDown();
-      context.exitCode = await shell(caller, { ...options, service, terminal });
+      context.exitCode = await shell(caller, { ...options, service, sitDown });
     });
 
   root

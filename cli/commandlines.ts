@@ -1,3 +1,4 @@
+import { quote } from '../host/process.ts';
 import { notThatVmm } from '../model/problems.ts';
 import { argvOf } from '../vm/argv.ts';
 import { apiCallsOf, firecrackerOf } from '../vm/firecracker.ts';
@@ -20,5 +21,5 @@ export function commandText(
 
 /** A command line as one would type it for sh(1). */
 function shellLine(words: readonly string[]): string {
-  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(' ');
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : quote(word))).join(' ');
 }

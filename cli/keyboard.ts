@@ -21,20 +21,15 @@ export function openKeyboard(interrupt: () => void): ({ input: NodeJS.ReadableSt
   };
 }
 
-/** This process's terminal, for who runs a shell at it: a program of the host, or a guest, which gets each key as it is. */
+/** Takes this process's terminal over for a guest, which gets each key as it is. */
 export function sitDown(): { input: NodeJS.ReadableStream; write(bytes: Uint8Array): void } & Disposable {
   const { stdin, stdout } = process;
-  let isRaw = false;
+  if (stdin.isTTY) stdin.setRawMode(true);
   return {
-    get input() {
-      // Only who reads it here takes the terminal over: a program of the host does so by itself.
-      isRaw = stdin.isTTY ?? false;
-      if (isRaw) stdin.setRawMode(true);
-      return stdin;
-    },
+    input: stdin,
     write: (bytes) => void stdout.write(bytes),
     [Symbol.dispose]: () => {
-      if (isRaw) stdin.setRawMode(false);
+      if (stdin.isTTY) stdin.setRawMode(false);
       stdin.pause();
     },
   };

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { usage } from '../model/problems.ts';
+import { FORWARD } from '../vm/machine.ts';
 import { ARCH_HELP, checkedBy } from './arguments.ts';
 import type { Context } from './context.ts';
 
@@ -46,8 +47,6 @@ interface RunFlags {
   vmm?: 'qemu' | 'firecracker';
   json?: boolean;
 }
-
-const FORWARD = /^((\d{1,3}\.){3}\d{1,3}:)?\d{1,5}:\d{1,5}(\/(tcp|udp))?$/;
 
 function forward(value: string, before: string[] | undefined): string[] {
   const all = value.split(',');

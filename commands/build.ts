@@ -36,11 +36,19 @@ export interface Built {
   readonly initrd: Digest | undefined;
 }
 
-/** Builds the images of services. Throws the problems of the first step that fails. */
-export async function build(caller: Caller, options: BuildOptions): Promise<Built[]> {
+/**
+ * Builds the images of services. Throws the problems of the first step that fails. `accept` sees the targets first, and may
+ * throw.
+ */
+export async function build(
+  caller: Caller,
+  options: BuildOptions,
+  accept: (target: Target) => void = () => undefined,
+): Promise<Built[]> {
   const session = await openSession(caller, options);
   try {
     const targets = await planTargets(session, options);
+    targets.forEach(accept);
     return await buildTargets(session, targets, options);
   } finally {
     session.close();

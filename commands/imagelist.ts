@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { Project } from '../manifest/project.ts';
+import { imagesOf } from './images.ts';
 import type { Caller } from './session.ts';
 
 export interface ListedImage {
@@ -16,13 +17,12 @@ export interface ListedImage {
 
 /** The images that a project has built, the newest first. */
 export async function listImages({ folder }: Pick<Caller, 'folder'>): Promise<ListedImage[]> {
-  const { images } = await Project.find(folder);
-  const names = existsSync(images) ? readdirSync(images).filter((name) => name.endsWith('.img')) : [];
-  return names
+  const project = await Project.find(folder);
+  return imagesOf(project)
     .map((name): ListedImage => {
-      const file = path.join(images, name);
+      const file = path.join(project.images, `${name}.img`);
       const { size, blocks, mtimeMs } = statSync(file);
-      return { name: path.basename(name, '.img'), file, size, allocated: blocks * 512, written: mtimeMs };
+      return { name, file, size, allocated: blocks * 512, written: mtimeMs };
     })
     .sort((a, b) => b.written - a.written);
 }

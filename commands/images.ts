@@ -38,9 +38,13 @@ export async function findImage({ folder }: Where, name: string, arch?: string):
   const target = `${name}-${await chooseArch(project, arch)}`;
   const found = [target, name].map((each) => path.join(project.images, `${each}.img`)).find(isFile);
   if (found !== undefined) return found;
-  const images = existsSync(project.images) ? readdirSync(project.images).filter((each) => each.endsWith('.img')) : [];
-  const known = images.map((each) => path.basename(each, '.img'));
-  throw problems.noSuchImage(name, known, project.services().includes(name));
+  throw problems.noSuchImage(name, imagesOf(project), project.services().includes(name));
+}
+
+/** The names of the images that a project has, without their ending. */
+export function imagesOf({ images }: Project): string[] {
+  const names = existsSync(images) ? readdirSync(images).filter((each) => each.endsWith('.img')) : [];
+  return names.map((each) => path.basename(each, '.img'));
 }
 
 /** Opens an image for a while. Throws `no-such-image` and `broken-image`, also for what `use` finds broken. */

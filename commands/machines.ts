@@ -1,8 +1,9 @@
-import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pageAt } from '../host/http.ts';
+import { ImageFile } from '../host/imagefile.ts';
 import { usageOf } from '../host/process.ts';
 import { ARCHS } from '../model/arch.ts';
 import * as problems from '../model/problems.ts';
@@ -121,8 +122,7 @@ export async function logs(
 ): Promise<void> {
   const registry = await registryFor(caller);
   const record = registry.get(name);
-  const file = record?.consoleLog ?? path.join(registry.folder(name), 'console.log');
-  if (!existsSync(file)) throw noSuchVm(registry, name);
+  const file = logOf(registry, name);
   let done = 0;
   for (;;) {
     // Before the log is read: what is said last must be seen.
@@ -136,6 +136,11 @@ export async function logs(
     if (!follow || isOver || caller.signal.aborted) return;
     await sleep(50);
   }
+}
+
+/** The end of what the console of a VM has said, at most so many bytes. Throws `no-such-vm`. */
+export async function logTail(caller: Pick<Caller, 'folder'>, name: string, bytes: number): Promise<Buffer> {
+  return endOf(logOf(await registryFor(caller), name), bytes);
 }
 
 /** Somebody at the console of a VM. */
@@ -215,7 +220,23 @@ function noSuchVm(registry: Registry, name: string) {
   );
 }
 
+/** The log of a VM's console, which outlives it. */
+function logOf(registry: Registry, name: string): string {
+  const file = registry.get(name)?.consoleLog ?? path.join(registry.folder(name), 'console.log');
+  if (!existsSync(file)) throw noSuchVm(registry, name);
+  return file;
+}
+
+function endOf(file: string, bytes: number): Buffer {
+  using log = new ImageFile(file);
+  const length = Math.min(bytes, log.size);
+  return log.read(log.size - length, length);
+}
+
+/** More than any few lines of a console. */
+const FEW_LINES = 64 * 1024;
+
 function tailOf({ consoleLog }: VmRecord, lines: number): string {
-  const text = existsSync(consoleLog) ? readFileSync(consoleLog, 'utf8') : '';
+  const text = existsSync(consoleLog) ? endOf(consoleLog, FEW_LINES).toString('utf8') : '';
   return text.replaceAll('\r', '').trimEnd().split('\n').slice(-lines).join('\n');
 }

@@ -40,7 +40,7 @@ export async function untilReady(
     else await untilConsole(vm, () => vm.clocks.userland !== undefined, stop);
   };
   const panic = () => {
-    const line = guest.panic.exec(vm.tail(200))?.[0].trim();
+    const line = vm.lastWords(guest.panic);
     return line && problems.guestPanicked(vm.name, line, vm.around(line));
   };
   let watch = () => undefined as unknown;

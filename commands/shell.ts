@@ -13,15 +13,15 @@ export interface ShellOptions {
   readonly arch?: string | undefined;
   /** The script, by the end of its name; by default the one that failed, or else the last. */
   readonly at?: string | undefined;
-  /** Where the shell of a builder VM is at home. */
-  readonly terminal: Terminal;
+  /** Takes the terminal over for the shell of a builder VM; a shell of this host has it by itself. */
+  readonly sitDown: () => Terminal & Disposable;
 }
 
 /**
  * A shell where a script of a service works: in the tree that it gets, confined as it is or in its builder VM, with its
  * files; the script is ../script.sh, in a VM $IN/script.sh. Builds what comes before it. Gives the shell's exit code. Throws `no-such-script`.
  */
-export async function shell(caller: Caller, { service, arch, at, terminal }: ShellOptions): Promise<number> {
+export async function shell(caller: Caller, { service, arch, at, sitDown }: ShellOptions): Promise<number> {
   const session = await openSession(caller);
   try {
     const { project, surroundings, workshop, history } = session;
@@ -42,9 +42,9 @@ export async function shell(caller: Caller, { service, arch, at, terminal }: She
     const { store, signal } = workshop;
     const given = { store, signal, options: step.options, inputs };
     const folder = await scratch.get();
-    return step.task === script
-      ? await shellAt(folder, given)
-      : await shellInBuilder(folder, { ...given, key: step.name }, terminal);
+    if (step.task === script) return await shellAt(folder, given);
+    using terminal = sitDown();
+    return await shellInBuilder(folder, { ...given, key: step.name }, terminal);
   } finally {
     session.close();
   }

@@ -6,6 +6,7 @@ import { type Contents, writeContents } from './filewriter.ts';
 import { gptTables, PARTITION_START, partitionLength } from './gpt.ts';
 import type { Inode } from './inodes.ts';
 import { type BlockSink, CoalescingSink, type Extent, shifted } from './sink.ts';
+import { contentSize } from './tree.ts';
 import { uuidFrom } from './uuid.ts';
 
 /** A disk with one partition that holds a tree: GPT, a file system, the contents of the files; never what is empty. */
@@ -49,9 +50,13 @@ export function smallestDisk(tree: Tree, fs: FileSystemName, free = 0): number {
     const layout = length > 0 ? FILE_SYSTEMS[fs](tree, length) : undefined;
     return layout !== undefined && layout.free >= free;
   };
-  let high = 2;
-  while (!fits(high)) high *= 2;
-  let low = Math.floor(high / 2);
+  // Below what the files alone take, no look is needed; tables add little to that.
+  let low = Math.max(2, Math.ceil((contentSize(tree) + free) / 1024 ** 2)) - 1;
+  let high = low + 1;
+  for (let step = 1; !fits(high); step *= 2) {
+    low = high;
+    high += step;
+  }
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
     if (fits(middle)) high = middle;

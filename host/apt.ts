@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { noPackage, packageGone } from '../model/problems.ts';
+import { starred } from '../model/words.ts';
 import { withLock } from './lock.ts';
 import { attempt, type RunOptions, run } from './process.ts';
 
@@ -37,7 +38,7 @@ export async function newestPackage(pkg: PackageSource, state: string, signal: A
   const complaints = await refresh(apt, signal);
   const record = await show(pkg.name, pkg, apt, signal, complaints);
   if (pkg.depends === undefined) return versionOf(record);
-  const pattern = new RegExp(`^${pkg.depends.replaceAll(/[.+]/g, '\\$&').replaceAll('*', '.*')}$`);
+  const pattern = starred(pkg.depends);
   const names = (record.get('Depends') ?? '').split(/[,|]/).map((each) => each.trim().split(/[ (:]/)[0]!);
   const real = names.find((name) => pattern.test(name));
   if (real === undefined) throw noPackage(pkg.source, `it depends on nothing that is named like ${pkg.depends}`);

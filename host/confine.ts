@@ -1,6 +1,6 @@
 import { scriptTimedOut, unconfinable } from '../model/problems.ts';
 import { attempt, interact, type Outcome } from './process.ts';
-import { forwarderIn } from './proxy.ts';
+import { forwarderIn, PROXY_PORT, proxyVariables } from './proxy.ts';
 
 /** What a confined program sees and may do. */
 export interface Confinement {
@@ -41,24 +41,19 @@ export async function confined(script: string, { label, limit, signal, ...where 
 }
 
 /** Runs a script confined in the same way, at this process's own terminal or with its own input. Gives its exit code. */
-export async function confinedHere(
-  script: string,
-  where: Pick<Confinement, 'folder' | 'env' | 'proxy'>,
-): Promise<number> {
+export async function confinedHere(script: string, where: Pick<Confinement, 'folder' | 'env'>): Promise<number> {
   return interact('bwrap', argsFor(script, where));
 }
 
 /** Where the proxy is seen in there, with a Node to forward to it. */
 const PROXY_FOLDER = '/run/proxy';
 const NODE = '/run/node';
-const PROXY_PORT = 3128;
 const FORWARDED = `${NODE} ${forwarderIn(PROXY_FOLDER)} ${PROXY_PORT} /tmp/.forwarding &
 while ! [ -e /tmp/.forwarding ]; do sleep 0.02; done
 exec fakeroot sh -c "$1"`;
 
 function argsFor(script: string, { folder, env, proxy }: Pick<Confinement, 'folder' | 'env' | 'proxy'>): string[] {
-  const address = `http://127.0.0.1:${PROXY_PORT}/`;
-  const network = proxy === undefined ? {} : { http_proxy: address, https_proxy: address };
+  const network = proxy === undefined ? {} : proxyVariables('127.0.0.1');
   const settings = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/tmp', LC_ALL: 'C', TZ: 'UTC', ...network, ...env };
   return [
     ...['--unshare-all', '--uid', '0', '--gid', '0', '--die-with-parent', '--new-session', '--clearenv'],

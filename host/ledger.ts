@@ -1,6 +1,6 @@
-import { readChecked, writeChecked } from './checked.ts';
+import { readChecked, remember } from './checked.ts';
 
-/** What happened, the last first, in one file that never grows beyond so many entries. A damaged one is begun anew. */
+/** What happened, the last first, in one file that never grows beyond so many entries. A damaged one is begun anew; one that cannot be written is not. */
 export class Ledger<T> {
   readonly #file: string;
   readonly #most: number;
@@ -15,6 +15,6 @@ export class Ledger<T> {
   }
 
   add(entry: T): void {
-    writeChecked(this.#file, { entries: [entry, ...this.entries].slice(0, this.#most) });
+    remember(this.#file, { entries: [entry, ...this.entries].slice(0, this.#most) });
   }
 }

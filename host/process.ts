@@ -24,7 +24,7 @@ export interface Outcome {
 }
 
 /** POSIX quoting (sh(1)); zx's own needs bash. */
-function quote(word: string): string {
+export function quote(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 

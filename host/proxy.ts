@@ -12,6 +12,15 @@ export interface ProxyServer extends AsyncDisposable {
   readonly folder: string;
 }
 
+/** The port at which those behind it find a proxy, where it is forwarded to them. */
+export const PROXY_PORT = 3128;
+
+/** What tells programs of a proxy at an address. */
+export function proxyVariables(address: string): Readonly<Record<string, string>> {
+  const url = `http://${address}:${PROXY_PORT}`;
+  return { http_proxy: url, https_proxy: url };
+}
+
 const SOCKET = 'proxy.sock';
 const FORWARDER = 'forward.cjs';
 
@@ -33,7 +42,7 @@ else net.createServer((client) => join(client, net.connect(socket)))
 
 /** The command whose input is one connection of somebody else's, as words. */
 export function forwardCommand(folder: string): string[] {
-  return [process.execPath, path.join(folder, FORWARDER)];
+  return [process.execPath, forwarderIn(folder)];
 }
 
 /** The file of the forwarder, in the proxy's folder, wherever that is seen. */

@@ -47,6 +47,11 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best;
 }
 
+/** What matches a pattern in which `*` stands for anything within one part of a path. */
+export function starred(pattern: string): RegExp {
+  return new RegExp(`^${pattern.replaceAll(/[.+?^$(){}|[\]\\]/g, '\\$&').replaceAll('*', '[^/]*')}$`);
+}
+
 /** A number of bytes written as `20M`. */
 export function parseSize(text: string): number {
   const unit = { K: 1024, M: 1024 ** 2, G: 1024 ** 3 }[text.at(-1) as 'K' | 'M' | 'G'];

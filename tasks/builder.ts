@@ -6,7 +6,8 @@ import { Volume } from '../formats/volume.ts';
 import { BrokenVolume } from '../formats/volumeform.ts';
 import { ImageFile } from '../host/imagefile.ts';
 import { cacheRoot } from '../host/paths.ts';
-import { forwardCommand, type ProxyServer } from '../host/proxy.ts';
+import { quote } from '../host/process.ts';
+import { forwardCommand, type ProxyServer, proxyVariables } from '../host/proxy.ts';
 import type { Blob, FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
 import { bakingBroke, bakingUnfinished, guestPanicked, scriptFailed, scriptTimedOut } from '../model/problems.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
@@ -14,7 +15,7 @@ import { chooseAccelerator } from '../vm/accelerator.ts';
 import { GUESTS } from '../vm/guests.ts';
 import { JOB, JobConsole, JobOutput, makeOutputDisk, writeInputDisk } from '../vm/job.ts';
 import { killNow, makeRuntimeFolder, RunningVm } from '../vm/launch.ts';
-import { EMULATORS, type Machine, PROXY } from '../vm/machine.ts';
+import { EMULATORS, type Machine, PROXY_ADDRESS } from '../vm/machine.ts';
 import { machineOf, type Runnable, type RunWishes } from '../vm/runnable.ts';
 import { changed } from './changes.ts';
 import { writeImage } from './image.ts';
@@ -83,11 +84,7 @@ export interface Terminal {
 }
 
 /** A shell in the VM where a script works, with what it works with; what is done there is lost. Gives the shell's exit code. */
-export async function shellInBuilder(
-  folder: string,
-  context: Given & Pick<StepContext, 'key'>,
-  terminal: Terminal,
-): Promise<number> {
+export async function shellInBuilder(folder: string, context: Keyed, terminal: Terminal): Promise<number> {
   const { disks } = await prepare(folder, context);
   const console = new JobConsole();
   const hear = (bytes: Buffer, type: (bytes: Uint8Array) => void) => {
@@ -101,11 +98,11 @@ export async function shellInBuilder(
   return (await statusOn(disks.output)) ?? BROKE;
 }
 
+/** The same, with what names the disks. */
+type Keyed = Given & Pick<StepContext, 'key'>;
+
 /** The disks, written; and the tree that is on one of them. */
-async function prepare(
-  folder: string,
-  context: Given & Pick<StepContext, 'key'>,
-): Promise<{ tree: Tree; disks: Disks }> {
+async function prepare(folder: string, context: Keyed): Promise<{ tree: Tree; disks: Disks }> {
   const { fs, room, builder: vm } = context.options as unknown as BuilderOptions;
   const { store, inputs } = context;
   const tree = await store.readTree(inputs.tree as TreeArtifact);
@@ -144,7 +141,7 @@ async function diskWith(
   room: number,
   folder: string,
   partition: string,
-  { key, store, signal }: Given & Pick<StepContext, 'key'>,
+  { key, store, signal }: Keyed,
 ): Promise<string> {
   const file = path.join(folder, `${partition}.img`);
   const disk = layOutDisk(tree, { size: smallestDisk(tree, fs, room), partition, fs }, `${key} ${partition}`)!;
@@ -164,9 +161,7 @@ async function* given(context: Given): AsyncGenerator<Member> {
 
 /** What the guest runs: it finds the tree by the name of its partition, and works in it. */
 function jobOf({ fs, env: own }: BuilderOptions, command: string, isProxied: boolean): string {
-  const address = `http://${PROXY.address}:${PROXY.port}`;
-  const env = isProxied ? { ...own, http_proxy: address, https_proxy: address } : own;
-  const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+  const env = isProxied ? { ...own, ...proxyVariables(PROXY_ADDRESS) } : own;
   return `work=/tmp/builder
 mkdir -p $work/root && ln -s "$IN/service" $work/service
 case $(uname) in
@@ -177,7 +172,7 @@ NetBSD) mount -t ${fs === 'ext2' ? 'ext2fs' : 'ffs'} NAME=${PARTITION} $work/roo
 esac || exit ${BROKE}
 cd $work/root
 ${Object.entries(env)
-  .map(([name, value]) => `export ${name}=${quoted(value)}`)
+  .map(([name, value]) => `export ${name}=${quote(value)}`)
   .join('\n')}
 ${command}; status=$?
 cd / && umount $work/root || exit ${BROKE}
@@ -209,7 +204,7 @@ async function runVm(
   let panic: string | undefined;
   vm.on('console', (bytes) => {
     work.hear(bytes, type);
-    panic ??= guest.panic.exec(vm.tail(200))?.[0].trim();
+    panic ??= vm.lastWords(guest.panic);
     if (panic !== undefined) kill();
   });
   try {

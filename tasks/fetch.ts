@@ -22,6 +22,7 @@ import {
   wrongChecksum,
 } from '../model/problems.ts';
 import type { Source, SourceContext, Step, StepContext, Task } from '../model/step.ts';
+import { starred } from '../model/words.ts';
 
 /**
  * Bytes from elsewhere: a URL, a file, a Debian package. A source that has no pin yet is pinned before its step has a
@@ -278,8 +279,8 @@ function withFile(url: string, file: string | undefined): string {
 }
 
 /** The names in a directory's page, as web servers list one, that a pattern with * matches. */
-export function linksIn(page: string, pattern: string): string[] {
-  const expression = new RegExp(`^${pattern.replaceAll(/[.+?^$(){}|[\]\\]/g, '\\$&').replaceAll('*', '[^/]*')}$`);
+function linksIn(page: string, pattern: string): string[] {
+  const expression = starred(pattern);
   const names = [...page.matchAll(/<a\s[^>]*href\s*=\s*["']?([^"'\s>]+)/gi)].map(([, link]) =>
     decodeURIComponent(lastPart(link!)),
   );

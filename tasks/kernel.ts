@@ -2,6 +2,7 @@ import { isFile } from '../formats/tree.ts';
 import type { TreeArtifact } from '../model/artifact.ts';
 import { missingFile } from '../model/problems.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
+import { starred } from '../model/words.ts';
 
 interface Options {
   readonly source: string;
@@ -40,7 +41,7 @@ export async function fileOf(
   source: string,
   pattern: string,
 ): Promise<Buffer> {
-  const expression = new RegExp(`^${pattern.replaceAll(/[.+]/g, '\\$&').replaceAll('*', '[^/]*')}$`);
+  const expression = starred(pattern);
   const tree = await context.store.readTree(artifact);
   const found = tree.filter(isFile).find((entry) => expression.test(entry.path));
   if (found === undefined) throw missingFile(source, pattern);

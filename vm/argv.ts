@@ -1,4 +1,5 @@
-import { EMULATORS, type Line, type Machine, PROXY } from './machine.ts';
+import { PROXY_PORT } from '../host/proxy.ts';
+import { EMULATORS, type Line, type Machine, PROXY_ADDRESS } from './machine.ts';
 
 /** The command line of QEMU for a machine. A pure function: qemu-system(1) and docs/system/i386/microvm.rst are its sources. */
 export function argvOf(machine: Machine): string[] {
@@ -75,7 +76,7 @@ function networkOf({ network, proxy, forwards, bridge }: Machine): string[] {
     ...forwards.map(({ protocol, address, host, guest }) => `,hostfwd=${protocol}:${address}:${host}-:${guest}`),
     ...(proxy === undefined
       ? []
-      : [`,restrict=on,guestfwd=tcp:${PROXY.address}:${PROXY.port}-cmd:${escaped(proxy.join(' '))}`]),
+      : [`,restrict=on,guestfwd=tcp:${PROXY_ADDRESS}:${PROXY_PORT}-cmd:${escaped(proxy.join(' '))}`]),
   ];
   const interfaces = [
     ...(network === 'none' ? [] : [`user,id=net0,ipv6=off${rules.join('')}`]),

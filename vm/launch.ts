@@ -101,6 +101,11 @@ export class RunningVm extends EventEmitter<{ console: [Buffer] }> {
     return lines.slice(Math.max(0, at - 12), at + 4).join('\n');
   }
 
+  /** The line at the end of the console with which the guest gave up, as the pattern finds it; undefined if there is none. */
+  lastWords(panic: RegExp): string | undefined {
+    return panic.exec(this.tail(200))?.[0].trim();
+  }
+
   #lines(): string[] {
     const text = this.#tail === '' && existsSync(this.#qemuLog) ? readFileSync(this.#qemuLog, 'utf8') : this.#tail;
     return text

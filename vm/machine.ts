@@ -16,7 +16,7 @@ export interface Machine {
   readonly append: string;
   readonly disks: readonly Disk[];
   readonly network: 'user' | 'none';
-  /** The command behind PROXY, in a user network from which nothing else can be reached. */
+  /** The command behind PROXY_ADDRESS, in a user network from which nothing else can be reached. */
   readonly proxy?: readonly string[] | undefined;
   /** Of a user network. */
   readonly forwards: readonly Forward[];
@@ -38,7 +38,7 @@ export interface Machine {
 }
 
 /** Where a guest of a user network finds a proxy. */
-export const PROXY = { address: '10.0.2.100', port: 3128 } as const;
+export const PROXY_ADDRESS = '10.0.2.100';
 
 /** A line to the guest besides its console: a socket of the host, a TCP port that speaks telnet, a new pseudo-terminal. */
 export type Line =
@@ -70,7 +70,10 @@ export const EMULATORS: Readonly<Record<Arch, string>> = {
   'evbarm-aarch64': 'qemu-system-aarch64',
 };
 
-/** A forward as users write it: `[address:]host:guest[/udp]`. The schema has checked the form. */
+/** The form of a forward as users write it: `[address:]host:guest[/udp]`. */
+export const FORWARD = /^((\d{1,3}\.){3}\d{1,3}:)?\d{1,5}:\d{1,5}(\/(tcp|udp))?$/;
+
+/** A forward as users write it. The schema, or FORWARD, has checked the form. */
 export function parseForward(text: string): Forward {
   const [ports = '', protocol = 'tcp'] = text.split('/');
   const parts = ports.split(':');

@@ -6,7 +6,7 @@ import { plan } from '../commands/forecast.ts';
 import { listImages } from '../commands/imagelist.ts';
 import { list } from '../commands/images.ts';
 import { listServices } from '../commands/list.ts';
-import { boots, logs, protect, ps, remove, restart, stop } from '../commands/machines.ts';
+import { boots, logTail, protect, ps, remove, restart, stop } from '../commands/machines.ts';
 import { type RunOptions, run } from '../commands/run.ts';
 import type { Caller } from '../commands/session.ts';
 import { changeSettings, proposeSettings, type RunSettings, settings } from '../commands/settings.ts';
@@ -121,11 +121,7 @@ export const ROUTES: readonly Route[] = [
     method: 'GET',
     path: '/machines/:name/log',
     summary: 'The end of what its console has said',
-    async run({ caller }, { names }) {
-      const parts: Buffer[] = [];
-      await logs(caller, names.name!, false, async (bytes) => void parts.push(bytes));
-      return { text: Buffer.concat(parts).subarray(-LOG_TAIL).toString('utf8') };
-    },
+    run: async ({ caller }, { names }) => ({ text: (await logTail(caller, names.name!, LOG_TAIL)).toString('utf8') }),
   },
   {
     method: 'GET',

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { logs, openConsole } from '../commands/machines.ts';
+import { logTail, openConsole } from '../commands/machines.ts';
 import type { Caller } from '../commands/session.ts';
 import { problemsOf } from '../model/problem.ts';
 
@@ -36,9 +36,7 @@ export class Consoles {
     page.on('error', () => page.terminate());
     try {
       await using line = await openConsole(this.#caller, vm);
-      const before: Buffer[] = [];
-      await logs(this.#caller, vm, false, async (bytes) => void before.push(bytes));
-      page.send(Buffer.concat(before).subarray(-SCROLLBACK));
+      page.send(await logTail(this.#caller, vm, SCROLLBACK));
       line.socket.on('data', (bytes: Buffer) => {
         page.send(bytes, () => page.bufferedAmount < MOST_WAITING && line.socket.resume());
         if (page.bufferedAmount > MOST_WAITING) line.socket.pause();

@@ -1,17 +1,19 @@
 import { useCallback, useEffect, useState } from 'preact/hooks';
 import type { KeyRecord } from '../../cache/records.ts';
 import type { LoggedBuild } from '../../commands/buildlog.ts';
+import { causeText } from '../../commands/causes.ts';
 import type { Plan, PlannedStep } from '../../commands/forecast.ts';
 import type { ListedService } from '../../commands/list.ts';
 import type { TraceReport } from '../../commands/trace.ts';
 import type { Explanation } from '../../commands/why.ts';
 import type { ProblemParts } from '../../model/problem.ts';
+import { bytes, duration } from '../../model/words.ts';
 import type { Boot } from '../../vm/registry.ts';
 import type { PageBuild } from '../builds.ts';
 import { Graph } from './graph.tsx';
 import { ask, type Message, type Refused, useAnswer, useMessages } from './server.ts';
 import { ServiceSettings } from './settings.tsx';
-import { duration, Panel, ProblemList, size } from './words.tsx';
+import { Panel, ProblemList } from './words.tsx';
 
 /** How a step does in the build that is seen. */
 export interface Progress {
@@ -109,33 +111,25 @@ function advanced(
   all: ReadonlyMap<string, Progress>,
   event: Extract<Message, { type: 'build-event' }>['event'],
 ): ReadonlyMap<string, Progress> {
-  if (
-    event.type !== 'step-started' &&
-    event.type !== 'step-log' &&
-    event.type !== 'step-finished' &&
-    event.type !== 'step-failed'
-  )
-    return all;
-  const before = all.get(event.step) ?? { state: 'running', lines: [] };
-  const next = new Map(all);
+  const put = (step: string, change: (before: Progress) => Progress) =>
+    new Map(all).set(step, change(all.get(step) ?? BEGUN));
   switch (event.type) {
     case 'step-started':
-      return next.set(event.step, { state: 'running', lines: [] });
+      return put(event.step, () => BEGUN);
     case 'step-log':
-      return next.set(event.step, { ...before, lines: [...before.lines, event.line].slice(-MOST_LINES) });
-    case 'step-finished':
-      return next.set(event.step, {
-        ...before,
-        state: event.cached ? 'cached' : 'done',
-        ms: event.ms,
-        size: event.size,
-      });
+      return put(event.step, (before) => ({ ...before, lines: [...before.lines, event.line].slice(-MOST_LINES) }));
+    case 'step-finished': {
+      const { cached, ms, size } = event;
+      return put(event.step, (before) => ({ ...before, state: cached ? 'cached' : 'done', ms, size }));
+    }
     case 'step-failed':
-      return next.set(event.step, { ...before, state: 'failed', ms: event.ms });
+      return put(event.step, (before) => ({ ...before, state: 'failed', ms: event.ms }));
     default:
-      return event satisfies never;
+      return all;
   }
 }
+
+const BEGUN: Progress = { state: 'running', lines: [] };
 
 /** The builds of the project that did something. */
 function History() {
@@ -240,7 +234,9 @@ function StepView({
       ([explanation]) => {
         const found = explanation?.ran.find(({ step }) => step === planned.step);
         setWhy(
-          found === undefined ? [] : [...found.causes.map(causeText), ...found.after.map((each) => `after ${each}`)],
+          found === undefined
+            ? []
+            : [...found.causes.map((cause) => causeText(cause)), ...found.after.map((each) => `after ${each}`)],
         );
       },
       () => undefined, // never built: nothing to explain
@@ -255,7 +251,7 @@ function StepView({
         <dd>
           {progress?.state ?? planned.state}
           {progress?.ms !== undefined && `, ${duration(progress.ms)}`}
-          {progress?.size !== undefined && `, ${size(progress.size)}`}
+          {progress?.size !== undefined && `, ${bytes(progress.size)}`}
         </dd>
         <dt>Key</dt>
         <dd>
@@ -279,22 +275,4 @@ function StepView({
       )}
     </Panel>
   );
-}
-
-function causeText(cause: Explanation['ran'][number]['causes'][number]): string {
-  switch (cause.kind) {
-    case 'first':
-      return 'it had never been made';
-    case 'gone':
-      return 'what it had made was gone or touched';
-    case 'source':
-      return `${cause.source} changed: ${cause.paths.map(({ path }) => path || '/').join(', ')}`;
-    case 'options':
-    case 'tools':
-      return `${cause.names.join(', ')} changed`;
-    case 'version':
-      return 'smol does this in another way now';
-    default:
-      return cause satisfies never;
-  }
 }

@@ -3,9 +3,10 @@ import type { ImageDiff } from '../../commands/diff.ts';
 import type { ListedImage } from '../../commands/imagelist.ts';
 import type { Share, UsageReport } from '../../commands/usage.ts';
 import type { VolumeEntry } from '../../formats/volume.ts';
+import { bytes } from '../../model/words.ts';
 import { useAnswer } from './server.ts';
 import { Treemap } from './treemap.tsx';
-import { Panel, ProblemList, size } from './words.tsx';
+import { Panel, ProblemList } from './words.tsx';
 
 /** The images that were built, and what is in them. */
 export function Images() {
@@ -33,8 +34,8 @@ export function Images() {
                     {image.name}
                   </button>
                 </td>
-                <td>{size(image.size)}</td>
-                <td>{size(image.allocated)}</td>
+                <td>{bytes(image.size)}</td>
+                <td>{bytes(image.allocated)}</td>
                 <td>{new Date(image.written).toLocaleString()}</td>
               </tr>
             ))}
@@ -94,7 +95,7 @@ function Browser({ image }: { image: string }) {
                 <td>
                   {entry.uid}:{entry.gid}
                 </td>
-                <td>{entry.type === 'file' ? size(entry.size) : entry.type}</td>
+                <td>{entry.type === 'file' ? bytes(entry.size) : entry.type}</td>
               </tr>
             );
           })}
@@ -112,7 +113,7 @@ function Usage({ image }: { image: string }) {
   return (
     <Panel title={`What fills ${image}`}>
       <p class="quiet">
-        {size(contents)} of files, {size(slack)} unused in their last blocks, {size(tables)} of tables, {size(free)}{' '}
+        {bytes(contents)} of files, {bytes(slack)} unused in their last blocks, {bytes(tables)} of tables, {bytes(free)}{' '}
         free
       </p>
       <Treemap shares={directories} />
@@ -129,11 +130,11 @@ function Bars({ title, shares, all }: { title: string; shares: readonly Share[];
     <div>
       <h3>{title}</h3>
       <ul class="plain">
-        {shares.slice(0, 12).map(({ name, size: bytes }) => (
+        {shares.slice(0, 12).map(({ name, size }) => (
           <li key={name} class="bar">
-            <span style={{ width: `${(100 * bytes) / Math.max(1, all)}%` }} />
+            <span style={{ width: `${(100 * size) / Math.max(1, all)}%` }} />
             <em>
-              {name || '/'} <span class="quiet">{size(bytes)}</span>
+              {name || '/'} <span class="quiet">{bytes(size)}</span>
             </em>
           </li>
         ))}

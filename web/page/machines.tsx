@@ -2,8 +2,10 @@ import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import type { ListedService } from '../../commands/list.ts';
 import type { VmState } from '../../commands/machines.ts';
 import type { ProblemParts } from '../../model/problem.ts';
+import { bytes } from '../../model/words.ts';
+import { FORWARD, parseForward } from '../../vm/machine.ts';
 import { ask, type Message, type Refused, useAnswer, useMessages } from './server.ts';
-import { duration, Panel, ProblemList, Spark, size } from './words.tsx';
+import { Panel, ProblemList, Spark, uptime, wordsIn } from './words.tsx';
 
 const LOOK_MS = 2000;
 const MOST_LINES = 500;
@@ -103,7 +105,7 @@ function Machine({
       {doing && <span class="quiet">{doing}</span>}
       {runs && (
         <span class="quiet">
-          up {duration(Date.now() - vm.started)}, pid {vm.pid}, {vm.accelerator}
+          up {uptime(Date.now() - vm.started)}, pid {vm.pid}, {vm.accelerator}
         </span>
       )}
       {runs && load && load.cpu.length > 0 && (
@@ -113,7 +115,7 @@ function Machine({
         <Spark
           values={load.rss}
           most={2 * vm.memory * 1024 ** 2}
-          label={`${size(load.rss.at(-1) ?? 0)} for ${vm.memory} MiB of guest`}
+          label={`${bytes(load.rss.at(-1) ?? 0)} for ${vm.memory} MiB of guest`}
         />
       )}
       {runs &&
@@ -228,12 +230,10 @@ function NewMachine({ taken, start }: { taken: readonly VmState[]; start: (body:
     // Somebody may have chosen by now.
     setService((chosen) => chosen || (services?.[0]?.name ?? ''));
   }, [services]);
-  const list = ports.split(/[\s,]+/).filter((each) => each !== '');
-  const isPort = (each: string) => /^((\d{1,3}\.){3}\d{1,3}:)?\d{1,5}:\d{1,5}(\/(tcp|udp))?$/.test(each);
-  const wrong = list.find((each) => !isPort(each));
-  const busy = taken.find((vm) =>
-    vm.forwards.some(({ host }) => list.some((each) => Number(each.split(':').at(-2)) === host)),
-  );
+  const list = wordsIn(ports);
+  const wrong = list.find((each) => !FORWARD.test(each));
+  const wanted = list.filter((each) => each !== wrong).map((each) => parseForward(each).host);
+  const busy = taken.find((vm) => vm.forwards.some(({ host }) => wanted.includes(host)));
   const sameName = taken.find((vm) => vm.name === (name || service));
   const why = wrong
     ? `${wrong}: a port is host:guest, such as 8080:80`

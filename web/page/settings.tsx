@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { Proposal, RunSettings, Settings } from '../../commands/settings.ts';
 import type { ProblemParts } from '../../model/problem.ts';
 import { ask, type Refused, useAnswer } from './server.ts';
-import { Panel, ProblemList } from './words.tsx';
+import { Panel, ProblemList, wordsIn } from './words.tsx';
 
 /** How a service runs, to be changed in its manifest: what would be written is seen before it is. */
 export function ServiceSettings({ service, changed }: { service: string; changed: () => void }) {
@@ -20,7 +20,7 @@ export function ServiceSettings({ service, changed }: { service: string; changed
     setProposal(undefined);
   }, [settings]);
   if (settings === undefined) return null;
-  const list = ports.split(/[\s,]+/).filter((each) => each !== '');
+  const list = wordsIn(ports);
   const run: RunSettings = {
     ...(memory !== '' && { memory }),
     ...(cpus !== '' && { cpus: Number(cpus) }),

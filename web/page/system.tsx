@@ -1,7 +1,8 @@
 import type { CacheReport } from '../../commands/cache.ts';
 import type { Finding } from '../../commands/doctor.ts';
+import { bytes, duration } from '../../model/words.ts';
 import { useAnswer } from './server.ts';
-import { duration, Panel, ProblemList, size } from './words.tsx';
+import { Panel, ProblemList } from './words.tsx';
 
 /** The host and the cache. */
 export function System() {
@@ -21,16 +22,16 @@ function Cache() {
       {cache && (
         <>
           <p>
-            {size(cache.bytes)} in {cache.blobs} blobs, of at most {size(cache.limit)}, in <code>{cache.folder}</code>
+            {bytes(cache.bytes)} in {cache.blobs} blobs, of at most {bytes(cache.limit)}, in <code>{cache.folder}</code>
           </p>
           <p class="quiet">
-            {size(cache.kept)} of it stay: images in place were made of them, or they were used within the hour. Found
+            {bytes(cache.kept)} of it stay: images in place were made of them, or they were used within the hour. Found
             done in it so far: {cache.hits.steps} steps, which had taken {duration(cache.hits.ms)}.
           </p>
           <ul class="plain">
-            {cache.projects.map(({ folder, bytes }) => (
+            {cache.projects.map(({ folder, bytes: kept }) => (
               <li key={folder}>
-                {size(bytes)} for <code>{folder}</code>
+                {bytes(kept)} for <code>{folder}</code>
               </li>
             ))}
           </ul>

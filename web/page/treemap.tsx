@@ -1,5 +1,5 @@
 import type { Share } from '../../commands/usage.ts';
-import { size } from './words.tsx';
+import { bytes } from '../../model/words.ts';
 
 interface Tile {
   readonly share: Share;
@@ -11,17 +11,17 @@ interface Tile {
 
 /** What is in each directory, as areas: each time the larger half of what is left goes along the longer side. */
 export function Treemap({ shares }: { shares: readonly Share[] }) {
-  const top = shares.filter(({ name, size: bytes }) => bytes > 0 && !name.replace(/^\//, '').includes('/'));
+  const top = shares.filter(({ name, size }) => size > 0 && !name.replace(/^\//, '').includes('/'));
   return (
     <div
       class="treemap"
       role="img"
-      aria-label={top.map(({ name, size: bytes }) => `${name || '/'} ${size(bytes)}`).join(', ')}
+      aria-label={top.map(({ name, size }) => `${name || '/'} ${bytes(size)}`).join(', ')}
     >
       {tilesOf(top, 0, 0, 100, 100, 3).map(({ share, left, top: y, width, height }) => (
         <div
           key={share.name}
-          title={`${share.name || '/'}: ${size(share.size)} in ${share.files} files`}
+          title={`${share.name || '/'}: ${bytes(share.size)} in ${share.files} files`}
           style={{ left: `${left}%`, top: `${y}%`, width: `${width}%`, height: `${height}%` }}
         >
           {width > 8 && height > 12 && (share.name || '/')}

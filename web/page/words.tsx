@@ -1,21 +1,19 @@
 import type { ComponentChildren } from 'preact';
 import type { ProblemParts } from '../../model/problem.ts';
+import { duration } from '../../model/words.ts';
 
 /** Small parts that all views share. */
 
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+const HOUR_MS = 3_600_000;
 
-export function size(bytes: number): string {
-  const n = bytes === 0 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
-  return `${(bytes / 1024 ** n).toFixed(n < 2 ? 0 : 1).replace(/\.0$/, '')} ${UNITS[n]}`;
+/** How long a VM has run, which can be days. */
+export function uptime(ms: number): string {
+  return ms < HOUR_MS ? duration(ms) : `${Math.floor(ms / HOUR_MS)} h ${Math.floor((ms % HOUR_MS) / 60_000)} min`;
 }
 
-export function duration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  const seconds = ms / 1000;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+/** The words of a list that somebody typed. */
+export function wordsIn(text: string): string[] {
+  return text.split(/[\s,]+/).filter((word) => word !== '');
 }
 
 /** What is wrong, where, and what to do: as the command line says it. */

@@ -1,6 +1,6 @@
 import { rmSync, statSync, utimesSync } from 'node:fs';
 import path from 'node:path';
-import { parseChecked, readChecked, writeChecked } from '../host/checked.ts';
+import { checked, parseChecked, readChecked, writeChecked } from '../host/checked.ts';
 import { readIfThere, walk } from '../host/files.ts';
 import type { Artifact, Digest } from '../model/artifact.ts';
 import type { Json } from '../model/json.ts';
@@ -51,10 +51,9 @@ export class Records {
 
   /** Takes in a record that `text` gave, here or elsewhere; false if it is damaged. */
   take(key: Digest, text: string): boolean {
-    const record = parseChecked<KeyRecord>(text);
-    if (!isRecord(record, key)) return false;
-    this.write(record);
-    return true;
+    const record = parseRecord(text, key);
+    if (record !== undefined) this.write(record);
+    return record !== undefined;
   }
 
   #parse(key: Digest): KeyRecord | undefined {
@@ -83,6 +82,20 @@ export class Records {
   #path(key: Digest): string {
     return path.join(this.#folder, key.slice(0, 2), `${key.slice(2)}.json`);
   }
+}
+
+/** A record as text, to be told elsewhere. */
+export function recordText(record: KeyRecord): string {
+  return checked(record);
+}
+
+/** The record that such a text is, if it is one of this key, and whole. Whoever wrote it, its digests are digests. */
+export function parseRecord(text: string, key: Digest): KeyRecord | undefined {
+  const record = parseChecked<KeyRecord>(text);
+  if (!isRecord(record, key) || !Array.isArray(record.log)) return undefined;
+  const { output } = record;
+  const digests = output?.kind === 'tree' ? [output.digest, ...(output.blobs ?? [])] : [output?.digest];
+  return digests.every((digest) => /^[0-9a-f]{64}$/.test(String(digest))) ? record : undefined;
 }
 
 function isRecord(record: KeyRecord | undefined, key: Digest): record is KeyRecord {

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
 export const ARCH_HELP = "amd64, i386 or evbarm-aarch64; by default the host's";
 
@@ -9,3 +9,8 @@ export function checkedBy(form: RegExp, what: string) {
     return value;
   };
 }
+
+/** The options of what builds, that say how the caches are used. */
+export const cacheOption = () =>
+  new Option('--cache <use>', 'what may be done with the caches, such as local:rw,remote:r; local:w runs all anew');
+export const requireCacheOption = () => new Option('--require-cache', 'fail where the remote cache cannot be used');

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { writeAtomically } from '../host/files.ts';
 import { usage } from '../model/problems.ts';
-import { ARCH_HELP, checkedBy } from './arguments.ts';
+import { ARCH_HELP, cacheOption, checkedBy, requireCacheOption } from './arguments.ts';
 import type { Context } from './context.ts';
 
 interface BuildFlags {
@@ -13,6 +13,8 @@ interface BuildFlags {
   dryRun?: boolean;
   watch?: boolean;
   verify?: boolean;
+  cache?: string;
+  requireCache?: boolean;
   svcimg?: string;
   json?: boolean;
 }
@@ -43,6 +45,8 @@ export function addBuilding(root: Command, context: Context): void {
     .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true and there are pins')
     .option('--no-frozen', 'pin what is new, in CI too')
     .option('--offline', 'take nothing from the network')
+    .addOption(cacheOption())
+    .addOption(requireCacheOption())
     .option('-w, --watch', 'build again whenever something that it is made of was saved')
     .option('--verify', 'run every step again elsewhere, and compare what comes out byte for byte')
     .option('--dry-run', 'only say what would be done')

@@ -66,6 +66,15 @@ export function addKeeping(root: Command, context: Context): void {
       print(`took in ${(await import('./tables.ts')).transferText(await importCache(caller, file))}`);
     });
 
+  cache
+    .command('key')
+    .description('make a key to sign results for a remote cache with, if there is none; prints its public half')
+    .argument('<file>', 'the private key: to be kept secret, and given to who may write as SMOL_CACHE_KEY')
+    .action(async (file: string) => {
+      const { cacheKey } = await import('../commands/remote.ts');
+      print(await cacheKey(caller, file));
+    });
+
   root
     .command('gc')
     .description('evict from the cache what was used longest ago; builds do so by themselves')

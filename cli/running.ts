@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { usage } from '../model/problems.ts';
 import { FORWARD } from '../vm/machine.ts';
-import { ARCH_HELP, checkedBy } from './arguments.ts';
+import { ARCH_HELP, cacheOption, checkedBy, requireCacheOption } from './arguments.ts';
 import type { Context } from './context.ts';
 
 interface RunFlags {
@@ -12,6 +12,8 @@ interface RunFlags {
   initrd?: string;
   frozen?: boolean;
   offline?: boolean;
+  cache?: string;
+  requireCache?: boolean;
   detach?: boolean;
   keep?: boolean;
   fresh?: boolean;
@@ -160,6 +162,8 @@ export function addRunning(root: Command, context: Context): void {
     .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true and there are pins')
     .option('--no-frozen', 'pin what is new, in CI too')
     .option('--offline', 'take nothing from the network')
+    .addOption(cacheOption())
+    .addOption(requireCacheOption())
     .option('--json', 'print events as JSON, one a line')
     .action((first: string | undefined, rest: string[], options: RunFlags) => {
       // What follows -- may begin at once, where no service is named.

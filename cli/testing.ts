@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import type { BootBenchReport } from '../commands/bootbench.ts';
 import type { TestReport } from '../commands/test.ts';
 import { writeAtomically } from '../host/files.ts';
-import { ARCH_HELP, checkedBy } from './arguments.ts';
+import { ARCH_HELP, cacheOption, checkedBy, requireCacheOption } from './arguments.ts';
 import type { Context } from './context.ts';
 import { columns } from './tables.ts';
 
@@ -13,6 +13,8 @@ interface TestFlags {
   json?: boolean;
   frozen?: boolean;
   offline?: boolean;
+  cache?: string;
+  requireCache?: boolean;
 }
 
 interface BenchFlags {
@@ -39,6 +41,8 @@ export function addTesting(root: Command, context: Context): void {
     .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true and there are pins')
     .option('--no-frozen', 'pin what is new, in CI too')
     .option('--offline', 'take nothing from the network')
+    .addOption(cacheOption())
+    .addOption(requireCacheOption())
     .option('--json', 'print the report as JSON')
     .action(async (services: string[], options: TestFlags) => {
       const { test } = await import('../commands/test.ts');

@@ -12,10 +12,11 @@ import { RecordedSource } from '../tasks/recorded.ts';
 import { buildLog } from './buildlog.ts';
 import { collectSometimes } from './cache.ts';
 import { choosePackages, recallPackages, unresolved } from './packages.ts';
+import type { CacheUse } from './remote.ts';
 import { type Caller, openSession, type Session, type SessionOptions } from './session.ts';
 
 /** How far a build may go to get what it needs. */
-export interface Strictness {
+export interface Strictness extends CacheUse {
   /** Take nothing that has no pin yet. */
   readonly frozen?: boolean | undefined;
   /** Take nothing from the network. */
@@ -116,7 +117,8 @@ export async function buildTargets(
       const names = targets.map(({ name }) => name);
       buildLog(session.project.state).add({ targets: names, at: Date.now(), ms: Math.round(ms), ok, ran, cached });
     }
-    emit({ type: 'build-finished', ok, ran, cached, ms });
+    const remote = session.workshop.remote?.summary();
+    emit({ type: 'build-finished', ok, ran, cached, ms, ...(remote && { remote }) });
   }
 }
 

@@ -3,6 +3,7 @@ import { urgencies } from '../engine/urgency.ts';
 import type { Step } from '../model/step.ts';
 import { goalsOf, graphOf, stepsOf } from '../plan/graph.ts';
 import { type BuildOptions, planTargets } from './build.ts';
+import { NO_REMOTE } from './remote.ts';
 import { type Caller, openSession, type Session } from './session.ts';
 
 /** A step as a build would find it. */
@@ -38,7 +39,7 @@ export interface Plan {
 
 /** The graph of services with what a build would do. Has no effects. */
 export async function plan(caller: Caller, options: BuildOptions): Promise<Plan> {
-  const session = await openSession(caller);
+  const session = await openSession(caller, NO_REMOTE);
   try {
     const { project, surroundings, workshop } = session;
     const targets = await planTargets(session, options);

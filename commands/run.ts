@@ -87,7 +87,7 @@ function optionsToKeep({ input: _, detach: __, fresh: ___, during: ____, grow: _
 
 /** Builds and runs a service, and starts its VM anew after each change of what it is made of, until the signal is aborted. */
 export async function watchRun(caller: Caller, options: RunOptions & { readonly service: string }): Promise<void> {
-  const { service, arch, frozen, offline } = options;
+  const { service, arch, frozen, offline, cache, requireCache } = options;
   const notices = new Set<string>();
   const emit: Caller['emit'] = (event) => {
     // What is true of this host is not told at every start.
@@ -104,6 +104,8 @@ export async function watchRun(caller: Caller, options: RunOptions & { readonly 
       arch,
       frozen,
       offline,
+      cache,
+      requireCache,
       toBoot: true,
     })) {
       const stands = standsFor(built[0]!);

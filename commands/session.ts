@@ -18,6 +18,7 @@ import { Project } from '../manifest/project.ts';
 import type { Emit } from '../model/event.ts';
 import type { Surroundings } from '../plan/sources.ts';
 import { Recorder } from '../report/recorder.ts';
+import { accessOf, type CacheUse, openRemote } from './remote.ts';
 
 /** What every command gets from its caller: where it was called, whom to tell, and when to stop. */
 export interface Caller {
@@ -43,7 +44,7 @@ export interface Session {
   close(): void;
 }
 
-export interface SessionOptions {
+export interface SessionOptions extends CacheUse {
   /** Keep off the network. */
   readonly offline?: boolean | undefined;
   /** How many steps may compute, or write, at once. */
@@ -52,7 +53,7 @@ export interface SessionOptions {
 
 export async function openSession(
   { folder, emit: tell, signal }: Caller,
-  { offline = false, jobs }: SessionOptions = {},
+  { offline = false, jobs, ...use }: SessionOptions = {},
 ): Promise<Session> {
   const recorder = new Recorder();
   const emit = recorder.around(tell);
@@ -73,6 +74,7 @@ export async function openSession(
   const workshop: Workshop = {
     store: new Store(cache),
     records: new Records(cache),
+    remote: offline ? undefined : await openRemote(project, use, { emit, signal }),
     history: new History(path.join(project.state, 'history')),
     publications: new Publications(project.state),
     pools: { net: 4, cpu: availableParallelism(), disk: 2, vm: 1, ...pools, ...(jobs && { cpu: jobs, disk: jobs }) },
@@ -102,7 +104,7 @@ export async function openSession(
     tally: new Tally(cache),
     history: workshop.history,
     knownTool,
-    engine: (options) => new Engine(workshop, options),
+    engine: (options) => new Engine(workshop, { ...options, anew: accessOf(use.cache).local === 'w' }),
     close: () => {
       digests.save();
       recorder.save(project.state);

@@ -7,6 +7,7 @@ import { noHistory } from '../model/problems.ts';
 import type { BlobStore, Step } from '../model/step.ts';
 import { goalsOf, graphOf, stepsOf } from '../plan/graph.ts';
 import { type BuildOptions, planTargets } from './build.ts';
+import { NO_REMOTE } from './remote.ts';
 import { type Caller, openSession, type Session } from './session.ts';
 
 /** Something of a step itself that was another than before. */
@@ -41,7 +42,7 @@ export interface Explanation {
 
 /** Why the last build that did anything ran what it ran, for each target. Throws `no-history`. */
 export async function why(caller: Caller, options: BuildOptions): Promise<Explanation[]> {
-  const session = await openSession(caller);
+  const session = await openSession(caller, NO_REMOTE);
   try {
     const targets = await planTargets(session, options);
     return await Promise.all(

@@ -1,22 +1,27 @@
 import { setMaxListeners } from 'node:events';
 import path from 'node:path';
 import type { Records } from '../cache/records.ts';
+import type { RemoteCache } from '../cache/remote.ts';
+import type { Store } from '../cache/store.ts';
 import { withLock } from '../host/lock.ts';
 import { type Artifact, blobsOf, type Digest } from '../model/artifact.ts';
 import type { Emit } from '../model/event.ts';
-import { unreliableCache } from '../model/problems.ts';
-import { type BlobStore, CorruptBlob, type Pool, type Prior, type Step, type StepContext } from '../model/step.ts';
+import { madeOtherwise, unreliableCache } from '../model/problems.ts';
+import { CorruptBlob, type Pool, type Prior, type Step, type StepContext } from '../model/step.ts';
 import type { Done, History, Result } from './history.ts';
 import { canonical, FORMAT } from './key.ts';
 import { inputsOf, type Keyed, keyed } from './keyed.ts';
 import type { Publications } from './publications.ts';
 import { Scratch } from './scratch.ts';
+import { Shared } from './shared.ts';
 import { Slots } from './slots.ts';
 
 /** What an engine works with. */
 export interface Workshop {
-  readonly store: BlobStore;
+  readonly store: Store;
   readonly records: Records;
+  /** What other machines share with this one, if they do. */
+  readonly remote?: RemoteCache | undefined;
   readonly history: History;
   readonly publications: Publications;
   /** How many steps may hold each pool at once. */
@@ -36,6 +41,8 @@ export interface EngineOptions {
   readonly keepGoing?: boolean | undefined;
   /** Of the steps that wait for a slot, which goes first: the one of the highest number, by their names. */
   readonly urgencies?: (() => ReadonlyMap<string, number>) | undefined;
+  /** Take nothing as done that this engine has not done itself. */
+  readonly anew?: boolean | undefined;
 }
 
 /** What a step has become. */
@@ -56,24 +63,33 @@ const HEALINGS = 3;
 export class Engine {
   readonly #workshop: Workshop;
   readonly #keepGoing: boolean;
+  readonly #anew: boolean;
+  readonly #shared: Shared | undefined;
   readonly #failure = new AbortController();
   readonly #signal: AbortSignal;
   readonly #slots: Readonly<Record<Pool, Slots>>;
   readonly #urgencies: () => ReadonlyMap<string, number>;
   #urgency: ReadonlyMap<string, number> | undefined;
-  readonly #steps = new Map<string, { step: Step; outcome: Promise<Outcome & { keyed: Keyed }> }>();
+  readonly #steps = new Map<string, { step: Step; outcome: Promise<Evaluated> }>();
   readonly #provided = new Map<string, Promise<Artifact>>();
   /** The last of the steps with each key that were run, or are. */
   readonly #running = new Map<Digest, Promise<Result>>();
   readonly #healed = new Map<Digest, number>();
+  /** The keys of what was run here. */
+  readonly #made = new Set<Digest>();
   /** The steps that are over, in the order in which they ended. */
   readonly done: Done[] = [];
   /** The steps that failed, with their keys if they had come so far. */
   readonly failed: { readonly name: string; readonly key: Digest | undefined }[] = [];
 
-  constructor(workshop: Workshop, { keepGoing = false, urgencies = () => new Map() }: EngineOptions = {}) {
+  constructor(
+    workshop: Workshop,
+    { keepGoing = false, urgencies = () => new Map(), anew = false }: EngineOptions = {},
+  ) {
     this.#workshop = workshop;
+    this.#shared = workshop.remote && new Shared(workshop.remote, workshop);
     this.#keepGoing = keepGoing;
+    this.#anew = anew;
     this.#urgencies = urgencies;
     this.#signal = AbortSignal.any([workshop.signal, this.#failure.signal]);
     // As many steps listen to it as work at once.
@@ -101,9 +117,10 @@ export class Engine {
   async settle(): Promise<void> {
     await Promise.allSettled([...this.#steps.values()].map(({ outcome }) => outcome));
     await Promise.allSettled(this.#provided.values());
+    await this.#shared?.settled();
   }
 
-  #evaluate(step: Step): Promise<Outcome & { keyed: Keyed }> {
+  #evaluate(step: Step): Promise<Evaluated> {
     const known = this.#steps.get(step.name);
     if (known !== undefined) {
       const isSame = known.step.task === step.task && canonical(known.step.options) === canonical(step.options);
@@ -115,7 +132,7 @@ export class Engine {
     return outcome;
   }
 
-  async #work(step: Step): Promise<Outcome & { keyed: Keyed }> {
+  async #work(step: Step): Promise<Evaluated> {
     const names = Object.keys(step.inputs);
     const inputs = await Promise.all(names.map((name) => this.#evaluate(step.inputs[name]!)));
     const started = performance.now();
@@ -124,7 +141,8 @@ export class Engine {
       const artifacts = Object.fromEntries(names.map((name, n) => [name, inputs[n]!.artifact]));
       const made = await this.#key(step, artifacts);
       key = made.key;
-      const known = this.#resultInPlace(made);
+      const here = this.#resultInPlace(made);
+      const known = here ?? (this.#anew ? undefined : await this.#shared?.find(made));
       const cached = known !== undefined;
       for (const line of known?.log ?? []) this.#workshop.emit({ type: 'step-log', step: step.name, line });
       const { output: artifact, log, ms } = known ?? (await this.#run(made));
@@ -134,13 +152,14 @@ export class Engine {
         step: step.name,
         kind: step.task.kind,
         cached,
+        ...(cached && here === undefined && { remote: true }),
         ms: performance.now() - started,
         key,
         digest: artifact.digest,
         size: artifact.size,
         inputs: names.map((name) => step.inputs[name]!.name),
       });
-      return { artifact, key, cached, keyed: made };
+      return { artifact, key, cached, keyed: made, ms };
     } catch (error) {
       if (!this.#signal.aborted) {
         const ms = performance.now() - started;
@@ -154,6 +173,7 @@ export class Engine {
 
   /** What a step made when it had this key, if that is also where it belongs. */
   #resultInPlace({ step, key }: Keyed): Result | undefined {
+    if (this.#anew && !this.#made.has(key)) return undefined;
     const { history, records, publications } = this.#workshop;
     const isInPlace = step.publish === undefined || publications.isInPlace(step.publish, key);
     return isInPlace ? (history.recall(step.name, key) ?? records.read(key)) : undefined;
@@ -226,7 +246,10 @@ export class Engine {
     }
     const ms = Math.round(performance.now() - started);
     const result = { output, log: context.lines, ms };
-    this.#workshop.records.write({ format: FORMAT, step: step.name, key, parts, ...result });
+    const record = { format: FORMAT, step: step.name, key, parts, ...result } as const;
+    this.#workshop.records.write(record);
+    this.#made.add(key);
+    this.#shared?.offer(record);
     if (step.source?.learns) {
       // The next build will ask for it by what the source has become.
       const learned = keyed(step, inputs, await step.source.known(), parts.tools as Record<string, Digest>);
@@ -253,23 +276,51 @@ export class Engine {
 
   async #ensure(step: Step): Promise<Artifact> {
     const { artifact, keyed } = await this.#evaluate(step);
-    if (this.#isStored(artifact)) return artifact;
-    const { output: again } = await this.#run(keyed);
-    if (again.digest !== artifact.digest)
-      throw new Error(`${step.name} made something else than before of the same inputs`);
+    if (this.#isStored(artifact) || (await this.#bring(step, artifact, keyed))) return artifact;
+    const { output: again, log, ms } = await this.#run(keyed);
+    if (again.digest !== artifact.digest) {
+      // The next build goes on with what it makes now.
+      this.done.push({ name: step.name, key: keyed.key, ran: true, output: again, log, ms });
+      throw madeOtherwise(step.name);
+    }
     if (!this.#isStored(again)) throw new CorruptBlob(again.digest, 'was removed as soon as it was made');
     return again;
+  }
+
+  /** Takes what other machines have of an artifact, rather than to make it again. */
+  async #bring(step: Step, artifact: Artifact, keyed: Keyed): Promise<boolean> {
+    if (this.#shared === undefined) return false;
+    const urgency = this.#urgencyOf(step);
+    return this.#shared.bring(keyed, artifact, await this.#timeToMake(step), (work) =>
+      this.#slots.net.hold(urgency, work),
+    );
+  }
+
+  /** How long a step took, and what it needs and the store lacks, in milliseconds. */
+  async #timeToMake(step: Step): Promise<number> {
+    const { ms } = await this.#evaluate(step);
+    const inputs = await Promise.all(
+      Object.values(step.inputs).map(async (input) => {
+        const { artifact } = await this.#evaluate(input);
+        return this.#isStored(artifact) ? 0 : this.#timeToMake(input);
+      }),
+    );
+    return inputs.reduce((sum, each) => sum + each, ms);
   }
 
   #isStored(artifact: Artifact): boolean {
     return blobsOf(artifact).every((blob) => this.#workshop.store.has(blob));
   }
 
-  /** Does work in a slot of a pool, with a scratch directory. The slot is taken when nothing is left to wait for. */
-  async #holding<T>(pool: Pool, step: Step, work: (context: Context) => Promise<T>): Promise<T> {
+  #urgencyOf({ name }: Step): number {
     // Looked up only by a build that has something to do.
     this.#urgency ??= this.#urgencies();
-    return this.#slots[pool].hold(this.#urgency.get(step.name) ?? 0, async () => {
+    return this.#urgency.get(name) ?? 0;
+  }
+
+  /** Does work in a slot of a pool, with a scratch directory. The slot is taken when nothing is left to wait for. */
+  async #holding<T>(pool: Pool, step: Step, work: (context: Context) => Promise<T>): Promise<T> {
+    return this.#slots[pool].hold(this.#urgencyOf(step), async () => {
       this.#signal.throwIfAborted();
       const { emit, store } = this.#workshop;
       await using scratch = new Scratch(
@@ -290,6 +341,12 @@ export class Engine {
       });
     });
   }
+}
+
+/** What is known of a step that was evaluated: beside what it has become, how long it took to make. */
+interface Evaluated extends Outcome {
+  readonly keyed: Keyed;
+  readonly ms: number;
 }
 
 type Context = Pick<StepContext, 'store' | 'scratch' | 'signal' | 'log' | 'progress'> & { readonly lines: string[] };

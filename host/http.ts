@@ -1,5 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { httpStatus, truncated, unreachable } from '../model/problems.ts';
 import { asProblem } from './files.ts';
@@ -150,5 +151,120 @@ export async function pageAt(url: string, ms: number): Promise<{ status: number;
     return { status: statusCode, body };
   } catch {
     return undefined;
+  }
+}
+
+/** What is rather read than cut off: bytes. */
+const SHORT = 64 * 1024;
+
+/** Certificates, as PEM. */
+export interface Tls {
+  /** Authorities to trust beside the usual ones. */
+  readonly ca?: string | undefined;
+  /** Who we are, to a server that asks. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+export interface Request {
+  readonly method?: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH';
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Chunks are taken once: `size` is how many bytes they have. */
+  readonly body?: Uint8Array | { readonly chunks: AsyncIterable<Uint8Array>; readonly size: number };
+  readonly tls?: Tls | undefined;
+  readonly signal: AbortSignal;
+  /** Milliseconds until the server must have begun to answer, once it has all that it is sent. */
+  readonly patience: number;
+  /** Milliseconds until all must be over, the body too. */
+  readonly within?: number | undefined;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  /** The body, to be read once. Ends with an error if the connection breaks off or stalls. */
+  readonly chunks: AsyncIterable<Buffer>;
+  /** All of the body; throws `NoAnswer` if it is larger than so many bytes. */
+  bytes(limit: number): Promise<Buffer>;
+  /** Must be called where the body is not read. */
+  drop(): void;
+}
+
+/** A server did not answer, or broke off: in words. */
+export class NoAnswer extends Error {}
+
+/**
+ * One request of a protocol over HTTP, and what it is answered, whatever the status. Redirections are followed. Throws
+ * `NoAnswer` where there is no answer; nothing is tried twice.
+ */
+export async function exchange(url: string, request: Request): Promise<Reply> {
+  const { method = 'GET', headers = {}, body, tls = {}, signal, patience, within } = request;
+  const { got } = await import('got');
+  const { rootCertificates } = tls.ca === undefined ? { rootCertificates: [] } : await import('node:tls');
+  const isWhole = body === undefined || body instanceof Uint8Array;
+  const stream = got.stream(url, {
+    method,
+    retry: { limit: 0 },
+    throwHttpErrors: false,
+    decompress: false,
+    timeout: {
+      ...{ lookup: patience, connect: patience, secureConnect: patience, response: patience, socket: STALL },
+      ...(within !== undefined && { request: within }),
+    },
+    headers: { ...headers, ...(isWhole ? {} : { 'content-length': String(body.size) }) },
+    ...(isWhole
+      ? body && { body: Buffer.from(body.buffer, body.byteOffset, body.byteLength) }
+      : { body: Readable.from(body.chunks, { objectMode: false }) }),
+    https: {
+      ...(tls.ca && { certificateAuthority: [...rootCertificates, tls.ca] }),
+      ...(tls.cert && { certificate: tls.cert }),
+      ...(tls.key && { key: tls.key }),
+    },
+    ...(await proxyAgents()),
+    signal,
+  });
+  const noAnswer = (error: unknown): unknown => {
+    if (signal.aborted) return signal.reason;
+    return error instanceof NoAnswer ? error : new NoAnswer((error as Error).message, { cause: error });
+  };
+  try {
+    const response = await new Promise<{ statusCode: number; headers: Record<string, string | undefined> }>(
+      (resolve, reject) => {
+        stream.once('response', resolve);
+        stream.once('error', reject);
+      },
+    );
+    // What fails after this is told to who reads the body.
+    stream.on('error', () => undefined);
+    const chunks = (async function* () {
+      try {
+        for await (const chunk of stream) yield chunk as Buffer;
+      } catch (error) {
+        throw noAnswer(error);
+      }
+    })();
+    return {
+      status: response.statusCode,
+      headers: response.headers,
+      chunks,
+      // A short rest is read, so that the connection can be used again.
+      drop: () => {
+        if (method === 'HEAD' || Number(response.headers['content-length'] ?? Infinity) <= SHORT) stream.resume();
+        else stream.destroy();
+      },
+      bytes: async (limit) => {
+        const parts: Buffer[] = [];
+        let size = 0;
+        for await (const chunk of chunks) {
+          size += chunk.length;
+          if (size > limit) throw new NoAnswer(`it answers with more than ${limit} bytes`);
+          parts.push(chunk);
+        }
+        return Buffer.concat(parts);
+      },
+    };
+  } catch (error) {
+    stream.destroy();
+    throw noAnswer(error);
   }
 }

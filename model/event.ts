@@ -10,6 +10,20 @@ export interface Clocks {
   ready?: number;
 }
 
+/** What a cache that machines share was good for in a build. */
+export interface RemoteSummary {
+  /** Steps whose results it had, and had not. */
+  readonly hits: number;
+  readonly misses: number;
+  /** Artifacts that would have taken longer to fetch than to make. */
+  readonly slower: number;
+  /** Bytes. */
+  readonly received: number;
+  readonly sent: number;
+  /** Why it was given up, or takes nothing, if so. */
+  readonly trouble?: string | undefined;
+}
+
 /** What a command tells while it works. Reporters render it; `--json` prints it as it is, one event a line. */
 export type Event =
   | { type: 'build-started'; targets: string[]; steps: number }
@@ -21,6 +35,8 @@ export type Event =
       step: string;
       kind: string;
       cached: boolean;
+      /** Of what is cached: whether only another machine had it. */
+      remote?: boolean;
       ms: number;
       key: string;
       digest: string;
@@ -32,7 +48,7 @@ export type Event =
   | { type: 'step-healed'; step: string; blob: string }
   | { type: 'pinned'; source: string; sha256: string; size: number }
   | { type: 'image'; target: string; file: string; size: number; digest: string; cached: boolean }
-  | { type: 'build-finished'; ok: boolean; ran: number; cached: number; ms: number }
+  | { type: 'build-finished'; ok: boolean; ran: number; cached: number; ms: number; remote?: RemoteSummary }
   | { type: 'verified'; steps: number; ms: number }
   | { type: 'watching' }
   | { type: 'rebuilt'; targets: string[]; changed: string[]; ran: number; ms: number }

@@ -47,6 +47,52 @@ export interface Config {
      * How large it may grow, such as 10G. What was used longest ago goes first, never what images in place were made of.
      */
     limit?: string;
+    /**
+     * A cache that machines share, by Bazel's HTTP protocol: bazel-remote, nginx with dav, and others. Who asks is told by SMOL_CACHE_TOKEN (bearer) or SMOL_CACHE_AUTH (user:password) in the environment.
+     */
+    remote?: {
+      /**
+       * Where it is, with the prefix of an instance, if it has one.
+       */
+      url: string;
+      /**
+       * Whether what is made here is given to it too: what trunk's CI does. --cache says otherwise for one build.
+       */
+      mode?: "read" | "readwrite";
+      /**
+       * The public keys (`smol cache key`) whose results are taken, or `anyone` where only friends can write to it. What nobody of these has signed is made here.
+       */
+      trust: [string, ...string[]] | "anyone";
+      /**
+       * What is made here is kept under this name, and found by who asks for it: one for each level of trust, such as trunk.
+       */
+      namespace?: string;
+      /**
+       * Other namespaces to take results from.
+       */
+      alsoRead?: string[];
+      /**
+       * Seconds until it must have begun to answer. One that fails three times in a row is not asked again.
+       */
+      timeout?: number;
+      /**
+       * Files with certificates as PEM, from the root of the project.
+       */
+      tls?: {
+        /**
+         * An authority to trust beside the usual ones.
+         */
+        ca?: string;
+        /**
+         * Who we are, to a server that asks.
+         */
+        cert?: string;
+        /**
+         * The private key of that certificate.
+         */
+        key?: string;
+      };
+    };
   };
   /**
    * The file system of images, if a service does not say. By default the host's own: ffs on NetBSD, else ext2.

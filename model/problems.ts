@@ -5,4 +5,5 @@ export * from './problems/images.ts';
 export * from './problems/machines.ts';
 export * from './problems/manifests.ts';
 export * from './problems/projects.ts';
+export * from './problems/sharing.ts';
 export * from './problems/sources.ts';

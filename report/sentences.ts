@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { Clocks, Event } from '../model/event.ts';
+import type { Clocks, Event, RemoteSummary } from '../model/event.ts';
 import { bytes, count, duration, either } from '../model/words.ts';
 import { renderProblem } from './diagnostic.ts';
 import type { Style } from './style.ts';
@@ -23,10 +23,12 @@ export function sentence(event: Event, style: Style, cwd: string): string | unde
       const note = event.cached ? 'up to date' : `key ${event.digest.slice(0, 12)}…`;
       return `${style.bold(event.target)}  ${path.relative(cwd, event.file)}  ${style.dim(`${bytes(event.size)}, ${note}`)}`;
     }
-    case 'build-finished':
-      return event.ok
-        ? style.dim(`${count(event.ran, 'step')} run, ${event.cached} cached, ${duration(event.ms)}`)
-        : undefined;
+    case 'build-finished': {
+      const { ok, ran, cached, ms, remote } = event;
+      const lines = ok ? [`${count(ran, 'step')} run, ${cached} cached, ${duration(ms)}`] : [];
+      if (remote !== undefined) lines.push(remoteText(remote));
+      return lines.length === 0 ? undefined : style.dim(lines.join('\n'));
+    }
     case 'verified':
       return `${style.green('✓')} ${count(event.steps, 'step')} made the same again, in another directory and at another date ${style.dim(duration(event.ms))}`;
     case 'watching':
@@ -72,6 +74,19 @@ export function sentence(event: Event, style: Style, cwd: string): string | unde
     default:
       return event satisfies never;
   }
+}
+
+/** What a remote cache was good for, without what it was not. */
+function remoteText({ hits, misses, slower, received, sent, trouble }: RemoteSummary): string {
+  const asked = hits + misses;
+  const parts = [
+    asked === 0 ? 'not asked' : `${hits} of ${count(asked, 'step')} found (${Math.round((100 * hits) / asked)} %)`,
+    ...(slower > 0 ? [`${slower} sooner made than fetched`] : []),
+    ...(received > 0 ? [`${bytes(received)} received`] : []),
+    ...(sent > 0 ? [`${bytes(sent)} sent`] : []),
+    ...(trouble === undefined ? [] : [trouble]),
+  ];
+  return `remote cache: ${parts.join(', ')}`;
 }
 
 /** The first few of many names. */

@@ -22,6 +22,8 @@ const PROGRAMS = {
   bwrap: 'bubblewrap',
   fakeroot: 'fakeroot',
   chromium: 'chromium',
+  nginx: 'nginx-light',
+  openssl: 'openssl',
 };
 
 // Debian keeps sgdisk, mke2fs and debugfs where a user's PATH does not look.

@@ -31,6 +31,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   leven: 'model/words.ts',
   picomatch: 'tasks/pick.ts',
   ws: 'web/consoles.ts',
+  pbf: 'formats/actionresult.ts',
 };
 
 interface Source {

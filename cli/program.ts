@@ -10,6 +10,7 @@ import { addLooking } from './looking.ts';
 import { addMachines } from './machines.ts';
 import { addManaging } from './managing.ts';
 import { addRunning } from './running.ts';
+import { addSharing } from './sharing.ts';
 import { addTesting } from './testing.ts';
 
 const EXAMPLES = `
@@ -32,6 +33,7 @@ const GROUPS: readonly Add[] = [
   addManaging,
   addTesting,
   addLooking,
+  addSharing,
   addKeeping,
   addCompleting,
 ];

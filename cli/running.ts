@@ -7,6 +7,7 @@ import type { Context } from './context.ts';
 interface RunFlags {
   conf?: string;
   arch?: string;
+  key?: string;
   image?: string;
   kernel?: string;
   initrd?: string;
@@ -85,7 +86,10 @@ export function addRunning(root: Command, context: Context): void {
   root
     .command('run')
     .description('build a service, boot it and wait until it answers; ^C stops it')
-    .argument('[service]', 'its name; without one, --kernel and --image need no project')
+    .argument(
+      '[service]',
+      'its name, or host/name[:tag] of an image in a registry; without one, --kernel and --image need no project',
+    )
     .argument('[extra...]', 'after --: more arguments for QEMU, as they are')
     .option('-a, --arch <arch>', ARCH_HELP)
     .option('-f, --conf <file>', "settings of smolBSD's startnb.sh, which are read and not run")
@@ -115,6 +119,7 @@ export function addRunning(root: Command, context: Context): void {
     .option('--resume', 'go on with the disk of its own, though its image was built anew since')
     .addOption(growOption())
     .option('--direct', 'let the guest write to the image itself, not to a disk of its own')
+    .option('--key <file>', 'of an image in a registry: run it only if the owner of this public key has signed it')
     .option('--image <file>', "an image to boot instead of the service's")
     .option('--drive <file>', 'one more disk, raw or qcow2; may be repeated', several)
     .option('--share-rw', 'do not lock the image')

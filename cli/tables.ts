@@ -1,8 +1,11 @@
+import path from 'node:path';
 import type { Collection } from '../cache/collect.ts';
 import type { CacheReport } from '../commands/cache.ts';
 import type { Finding } from '../commands/doctor.ts';
+import type { ListedImage } from '../commands/imagelist.ts';
 import type { ListedService } from '../commands/list.ts';
 import type { VmState } from '../commands/machines.ts';
+import type { RemoteImage } from '../commands/remoteimages.ts';
 import type { TraceReport } from '../commands/trace.ts';
 import type { Transfer } from '../commands/transfer.ts';
 import type { Move } from '../commands/update.ts';
@@ -47,6 +50,23 @@ export function serviceTable(services: readonly ListedService[]): string {
     ['SERVICE', 'FROM', 'DESCRIPTION'],
     ...services.map(({ name, origin, description }) => [name, origin, description]),
   ]);
+}
+
+export function imageTable(images: readonly ListedImage[], folder: string): string {
+  if (images.length === 0) return 'no image was built here yet: smol build <service>';
+  const rows = images.map(({ name, file, size, allocated, written }) => {
+    const when = new Date(written).toISOString().slice(0, 16).replace('T', ' ');
+    return [name, bytes(size), bytes(allocated), when, path.relative(folder, file)];
+  });
+  return columns([['IMAGE', 'SIZE', 'ON DISK', 'WRITTEN (UTC)', 'FILE'], ...rows]);
+}
+
+export function remoteTable(images: readonly RemoteImage[]): string {
+  if (images.length === 0) return 'it has no images';
+  const rows = images.map(({ reference, size, platforms, digest }) => {
+    return [reference, size === undefined ? '' : bytes(size), platforms.join(' '), digest];
+  });
+  return columns([['IMAGE', 'SIZE', 'FOR', 'DIGEST'], ...rows]);
 }
 
 export function moveList(moves: readonly Move[]): string {

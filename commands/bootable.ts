@@ -11,6 +11,7 @@ import type { Build } from '../model/manifest.ts';
 import * as problems from '../model/problems.ts';
 import type { Runnable } from '../vm/runnable.ts';
 import type { Built } from './build.ts';
+import type { Pulled } from './pull.ts';
 import type { Caller, Session } from './session.ts';
 
 /** What a VM boots, wherever it came from. */
@@ -74,6 +75,26 @@ export async function bootableOfFiles(
     kernel: at(kernel),
     initrd: initrd === undefined ? undefined : at(initrd),
     image: image === undefined ? undefined : imageOf(at(image)),
+  };
+}
+
+/** An image of a registry, with the files that a user named in place of parts of it. Throws `no-kernel-in-image`. */
+export async function bootableOfPulled(
+  caller: Pick<Caller, 'folder'>,
+  pulled: Pulled,
+  named: NamedFiles,
+): Promise<Bootable> {
+  const { config, kernel, disk, digest, initrd } = pulled;
+  if (config === undefined || kernel === undefined || named.kernel !== undefined) {
+    if (named.kernel === undefined) throw problems.noKernelIn(pulled.reference);
+    return bootableOfFiles(caller, { ...named, kernel: named.kernel, image: disk, arch: config?.arch });
+  }
+  const { service, arch, guest, partition, run } = config;
+  return {
+    runnable: { name: service, arch, guest, folder: caller.folder, run, kernel: config.kernel, partition },
+    kernel,
+    initrd,
+    image: { file: disk, identity: digest },
   };
 }
 

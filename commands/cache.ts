@@ -10,6 +10,7 @@ import { cacheRoot } from '../host/paths.ts';
 import { Project } from '../manifest/project.ts';
 import type { Digest } from '../model/artifact.ts';
 import { parseSize } from '../model/words.ts';
+import { sweepPulled } from './pull.ts';
 import type { Caller, Session } from './session.ts';
 
 /** How often a build looks whether the cache has grown too large: milliseconds. */
@@ -54,6 +55,7 @@ export function collectSometimes({ project }: Session): void {
 }
 
 function collectNow(root: string, limit: number): Collection {
+  sweepPulled(Date.now());
   return collect(new Store(root), new Records(root), { keep: keysInPlace(root), limit, now: Date.now() });
 }
 

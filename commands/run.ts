@@ -1,3 +1,4 @@
+import { isReference } from '../formats/reference.ts';
 import { stateRoot } from '../host/paths.ts';
 import { requirePrograms } from '../host/programs.ts';
 import { Project } from '../manifest/project.ts';
@@ -9,17 +10,20 @@ import { EMULATORS, type Machine } from '../vm/machine.ts';
 import { Registry, type VmRecord } from '../vm/registry.ts';
 import { forwardsOf, type Runnable } from '../vm/runnable.ts';
 import { assertReadable, assertStartable, type BootOptions, boot, plannedMachine } from './boot.ts';
-import { type Bootable, bootableOf, bootableOfFiles, type NamedFiles } from './bootable.ts';
+import { type Bootable, bootableOf, bootableOfFiles, bootableOfPulled, type NamedFiles } from './bootable.ts';
 import { type Built, buildTargets, type Strictness } from './build.ts';
+import { pullOrRecall } from './pull.ts';
 import { type Caller, openSession, type Session } from './session.ts';
 import { rounds } from './watch.ts';
 
 export interface RunOptions extends BootOptions, NamedFiles, Strictness {
-  /** What to build and run; without it a kernel must be named. */
+  /** What to build and run, or an image in a registry; without it a kernel must be named. */
   readonly service?: string | undefined;
   readonly arch?: string | undefined;
   /** The name of the VM; by default that of the service, or of the image. */
   readonly name?: string | undefined;
+  /** Of an image in a registry: a file with the public key of who must have signed it. */
+  readonly key?: string | undefined;
 }
 
 /** The VMs of the project that a folder is in, or of no project. */
@@ -50,6 +54,15 @@ async function prepare(
   if (service === undefined) {
     if (kernel === undefined) throw nothingToRun();
     const bootable = await bootableOfFiles(caller, { ...options, kernel });
+    const name = options.name ?? bootable.runnable.name;
+    return { registry: await prepared(caller, bootable.runnable, name, options), bootable, name };
+  }
+  if (isReference(service)) {
+    const bootable = await bootableOfPulled(
+      caller,
+      await pullOrRecall(caller, { ...options, reference: service }),
+      options,
+    );
     const name = options.name ?? bootable.runnable.name;
     return { registry: await prepared(caller, bootable.runnable, name, options), bootable, name };
   }

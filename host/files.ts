@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
 import { diskFull, noAccess } from '../model/problems.ts';
 
@@ -106,6 +106,14 @@ export async function* pieces(file: string, signal?: AbortSignal): AsyncGenerato
     }
   } finally {
     await handle.close();
+  }
+}
+
+/** Writes all of the bytes, which one write(2) need not do. */
+export async function writeAll(handle: FileHandle, position: number, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
   }
 }
 

@@ -13,6 +13,8 @@ export interface RunOptions {
   /** Files for standard input and output. A program writing to a file is faster than one writing to a pipe of ours. */
   readonly stdin?: string;
   readonly stdout?: string;
+  /** What it reads on its standard input, in place of a file. */
+  readonly input?: string;
   /** The largest file that it may write, in bytes: it is ended when one becomes larger. */
   readonly fileLimit?: number;
 }
@@ -39,8 +41,9 @@ export async function attempt(program: string, args: readonly string[], options:
     quiet: true,
     verbose: false,
     nothrow: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     env: options.env ?? process.env,
+    ...(options.input !== undefined && { input: options.input }),
     ...(options.cwd && { cwd: options.cwd }),
     ...(options.signal && { signal: options.signal }),
   });
@@ -49,9 +52,11 @@ export async function attempt(program: string, args: readonly string[], options:
   // `exec` makes the process zx started, and ends, the program itself.
   // sh(1) counts in blocks of 512 bytes.
   const limit = options.fileLimit === undefined ? 'unlimited' : String(Math.ceil(options.fileLimit / 512));
-  const output = await (options.stdout === undefined
-    ? command`ulimit -f ${limit}; exec ${words} < ${from}`
-    : command`ulimit -f ${limit}; exec ${words} < ${from} > ${options.stdout}`);
+  const output = await (options.input !== undefined
+    ? command`ulimit -f ${limit}; exec ${words}`
+    : options.stdout === undefined
+      ? command`ulimit -f ${limit}; exec ${words} < ${from}`
+      : command`ulimit -f ${limit}; exec ${words} < ${from} > ${options.stdout}`);
   options.signal?.throwIfAborted();
   return { code: output.exitCode, stdout: output.stdout, stderr: output.stderr };
 }

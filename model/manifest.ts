@@ -95,6 +95,10 @@ export interface Config {
     };
   };
   /**
+   * Where smol push and smol pull find images that are named without a registry: host[:port]/path.
+   */
+  registry?: string;
+  /**
    * The file system of images, if a service does not say. By default the host's own: ffs on NetBSD, else ext2.
    */
   fs?: "ext2" | "ffs" | "ffs1";

@@ -24,6 +24,9 @@ const PROGRAMS = {
   chromium: 'chromium',
   nginx: 'nginx-light',
   openssl: 'openssl',
+  'docker-registry': 'docker-registry',
+  skopeo: 'skopeo',
+  umoci: 'umoci',
 };
 
 // Debian keeps sgdisk, mke2fs and debugfs where a user's PATH does not look.

@@ -13,12 +13,12 @@ import type { Contents } from '../formats/filewriter.ts';
 import { patchOf } from '../formats/patch.ts';
 import type { Extent } from '../formats/sink.ts';
 import { contentSize, largestDirectories } from '../formats/tree.ts';
-import { asProblem } from '../host/files.ts';
+import { asProblem, writeAll } from '../host/files.ts';
 import type { Tree, TreeArtifact } from '../model/artifact.ts';
 import { imageTooSmall } from '../model/problems.ts';
 import { CorruptBlob, type Step, type StepContext, type Task } from '../model/step.ts';
 import type { ImageSize } from '../model/words.ts';
-import { SparseFile, writeAll } from './sparsefile.ts';
+import { SparseFile } from './sparsefile.ts';
 
 /** What an image step is told. */
 export interface ImageOptions {

@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { BlockSink } from '../formats/sink.ts';
+import { writeAll } from '../host/files.ts';
 
 /** What is looked at for zeros, at whole multiples of it: the clusters of most file systems of hosts, and more. */
 const HOLE = 64 * 1024;
@@ -32,13 +33,5 @@ export class SparseFile implements BlockSink, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handle.close();
-  }
-}
-
-/** Writes all of the bytes, which one write(2) need not do. */
-export async function writeAll(handle: FileHandle, position: number, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
-    done += bytesWritten;
   }
 }

@@ -41,3 +41,100 @@ export const madeOtherwise = (step: string) =>
     message: `${step} made something else of the same inputs than it did before, or elsewhere`,
     fix: 'build again to go on with what it makes now; `smol build --verify` says what differs from run to run',
   });
+
+export const credentialHelperFailed = (program: string, host: string, detail: string) =>
+  new Problem({
+    code: 'credential-helper-failed',
+    kind: 'environment',
+    message: `${program} does not give the credentials for ${host}`,
+    detail: detail || undefined,
+    fix: "see credHelpers: and credsStore: in docker's config.json",
+  });
+
+export const badReference = (text: string) =>
+  new Problem({
+    code: 'bad-reference',
+    kind: 'usage',
+    message: `${text} names no image in a registry`,
+    fix: 'write host[:port]/name[:tag], such as registry.example.org/team/rescue:1.2, in small letters',
+  });
+
+export const noRegistry = (image: string) =>
+  new Problem({
+    code: 'no-registry',
+    kind: 'usage',
+    message: `it is not said which registry ${image} is in`,
+    fix: `write registry.example.org/team/${image}, or name it once with registry: registry.example.org/team in smol.config.yaml`,
+  });
+
+export const imageNotThere = (repository: string, name: string) =>
+  new Problem({
+    code: 'image-not-there',
+    kind: 'step',
+    message: `${repository} has no image ${name}`,
+    fix: `\`smol images --remote ${repository}\` lists those that it has`,
+  });
+
+export const registryRefuses = (repository: string, host: string, status: number) =>
+  new Problem({
+    code: 'registry-refuses',
+    kind: 'environment',
+    message: `${repository} answers ${status}: it does not let us in`,
+    fix: `log in with \`skopeo login ${host}\`, \`podman login\` or \`docker login\`, whose credentials are used`,
+  });
+
+export const registryAnswered = (repository: string, status: number, detail: string) =>
+  new Problem({
+    code: 'registry-answered',
+    kind: 'step',
+    message: `${repository} answers ${status}${detail === '' ? '' : `: ${detail}`}`,
+    fix: 'try again later; if it stays so, ask who runs the registry',
+  });
+
+export const registryUnreachable = (repository: string, detail: string) =>
+  new Problem({
+    code: 'registry-unreachable',
+    kind: 'environment',
+    message: `${repository} cannot be reached: ${detail}`,
+    fix: 'check the name and the network; a registry without TLS is written http://host/name',
+  });
+
+export const notAnImage = (reference: string, what: string) =>
+  new Problem({
+    code: 'not-an-image',
+    kind: 'integrity',
+    message: `${reference} is no image that can be run: ${what}`,
+    fix: 'images are what `smol push` makes, or what smolBSD pushes as application/x-raw-disk-image',
+  });
+
+export const notForArch = (reference: string, arch: string, known: readonly string[]) =>
+  new Problem({
+    code: 'not-for-arch',
+    kind: 'usage',
+    message: `${reference} has no image for ${arch}`,
+    fix: `it has one for ${known.join(', ')}: say which with --arch`,
+  });
+
+export const noKernelIn = (reference: string) =>
+  new Problem({
+    code: 'no-kernel-in-image',
+    kind: 'usage',
+    message: `${reference} is a disk without a kernel`,
+    fix: 'give one with --kernel <file>',
+  });
+
+export const wrongSignature = (reference: string, detail: string) =>
+  new Problem({
+    code: 'wrong-signature',
+    kind: 'integrity',
+    message: `${reference} is not signed with that key: ${detail}`,
+    fix: 'nothing was kept; ask who pushed it',
+  });
+
+export const badPemKey = (file: string, kind: 'public' | 'private') =>
+  new Problem({
+    code: 'bad-pem-key',
+    kind: 'usage',
+    message: `${file} is no ${kind} key of Ed25519 or ECDSA, as PEM without a password`,
+    fix: '`openssl genpkey -algorithm ed25519` makes one, and `openssl pkey -pubout` gives its public half',
+  });

@@ -7,7 +7,7 @@ import { packageRoot } from '../../host/paths.ts';
 const RANKS: readonly (readonly string[])[] = [
   ['model'],
   ['host', 'formats'],
-  ['cache', 'manifest', 'report'],
+  ['cache', 'manifest', 'registry', 'report'],
   ['engine', 'vm'],
   ['tasks'],
   ['plan'],

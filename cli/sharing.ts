@@ -1,0 +1,78 @@
+import path from 'node:path';
+import type { Command } from 'commander';
+import { bytes } from '../model/words.ts';
+import { ARCH_HELP, cacheOption } from './arguments.ts';
+import type { Context } from './context.ts';
+
+interface PushFlags {
+  arch?: string;
+  sign?: string;
+  frozen?: boolean;
+  offline?: boolean;
+  cache?: string;
+  json?: boolean;
+}
+
+const REFERENCE_HELP = 'host[:port]/name[:tag], or only name[:tag] where smol.config.yaml names a registry';
+
+/** The commands that exchange images with other machines. */
+export function addSharing(root: Command, context: Context): void {
+  const { caller, print } = context;
+  root.commandsGroup('Share them:');
+  root
+    .command('push')
+    .description(
+      'build a service, and store its image in a registry with its kernel, its provenance and what it is made of',
+    )
+    .argument('<service[:tag]>', 'its name, and a tag; by default latest')
+    .argument('[reference]', REFERENCE_HELP)
+    .option('-a, --arch <arch>', `${ARCH_HELP}; or all, under one tag`)
+    .option('--sign <file>', 'sign it, as cosign does, with a private key as PEM')
+    .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true and there are pins')
+    .option('--no-frozen', 'pin what is new, in CI too')
+    .addOption(cacheOption())
+    .option('--json', 'print events as JSON, one a line, and then what was pushed')
+    .action(async (image: string, to: string | undefined, options: PushFlags) => {
+      context.tellAs(options);
+      const { push } = await import('../commands/push.ts');
+      const pushed = await push(caller, { ...options, image, to });
+      const { reference, digest, sent } = pushed;
+      print(options.json ? JSON.stringify(pushed) : `${reference} ${digest}, ${bytes(sent)} sent`);
+    });
+
+  root
+    .command('pull')
+    .description('bring an image of a registry to this host; smol run takes one by its name too')
+    .argument('<reference>', REFERENCE_HELP)
+    .option('-a, --arch <arch>', ARCH_HELP)
+    .option('--key <file>', 'take it only if the owner of this public key has signed it')
+    .option('-o, --output <directory>', 'copy its disk, its kernel and its initial RAM disk there')
+    .option('--json', 'print events as JSON, one a line, and then what was pulled')
+    .action(async (reference: string, options: { arch?: string; key?: string; output?: string; json?: boolean }) => {
+      context.tellAs(options);
+      const { pull, unpackPulled } = await import('../commands/pull.ts');
+      const pulled = await pull(caller, { ...options, reference });
+      const to = options.output && path.resolve(caller.folder, options.output);
+      const files = to === undefined ? [pulled.disk] : await unpackPulled(pulled, to);
+      if (options.json) print(JSON.stringify({ ...pulled, files }));
+      else print(`${files.join('\n')}\n${pulled.digest}, ${bytes(pulled.received)} received`);
+    });
+
+  root
+    .command('images')
+    .description('list the images that were built here, or those of a registry')
+    .option('--remote <repository>', 'those that a repository of a registry has: host[:port]/name')
+    .option('--json', 'print JSON')
+    .action(async (options: { remote?: string; json?: boolean }) => {
+      const { imageTable, remoteTable } = await import('./tables.ts');
+      if (options.remote === undefined) {
+        const { listImages } = await import('../commands/imagelist.ts');
+        const images = await listImages(caller);
+        print(options.json ? JSON.stringify(images, undefined, 2) : imageTable(images, caller.folder));
+        return;
+      }
+      const { listRemote } = await import('../commands/remoteimages.ts');
+      const images = await listRemote(caller, options.remote);
+      print(options.json ? JSON.stringify(images, undefined, 2) : remoteTable(images));
+    });
+}

@@ -122,7 +122,7 @@ export class RemoteCache {
     const blobs = blobsOf(record.output);
     const files: OutputFile[] = [];
     for (const blob of blobs) {
-      if (!(await this.#offerBlob(blob, store))) return;
+      if (!(await this.offerBlob(blob, store))) return;
       const size = this.#sizes.get(blob) ?? store.size(blob);
       files.push({ path: `blobs/${blob}`, digest: blob, size });
     }
@@ -143,7 +143,8 @@ export class RemoteCache {
     return { ...this.#count, ...this.#cache.traffic, trouble: this.#trouble };
   }
 
-  async #offerBlob(digest: Digest, store: Store): Promise<boolean> {
+  /** Stores a blob, if the cache has it not; false if it does not take it, or the store has none. */
+  async offerBlob(digest: Digest, store: Store): Promise<boolean> {
     if (this.#there.has(digest)) return true;
     const isThere =
       (await this.#cache.has(digest)) ||

@@ -145,6 +145,22 @@ export function addBuilding(root: Command, context: Context): void {
     });
 
   root
+    .command('step')
+    .description('what an executor calls on its hosts')
+    .command('run')
+    .description('run one step by its key: all that it is made of comes from the cache')
+    .argument('<key>', 'its key, as smol graph --json tells it', checkedBy(/^[0-9a-f]{64}$/, '64 digits'))
+    .option('--name <name>', 'what it is called')
+    .option('--publish <file>', 'where the file goes that it makes: an image')
+    .option('--json', 'print events as JSON, one a line')
+    .action(async (key: string, options: { name?: string; publish?: string; json?: boolean }) => {
+      context.tellAs(options);
+      const { runStep } = await import('../commands/step.ts');
+      const { output } = await runStep(caller, { ...options, key });
+      if (!options.json) print(`${output.kind} ${output.digest}`);
+    });
+
+  root
     .command('trace')
     .description('say what the last build spent its time on')
     .option('--json', 'print JSON')

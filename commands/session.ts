@@ -78,6 +78,7 @@ export async function openSession(
     history: new History(path.join(project.state, 'history')),
     publications: new Publications(project.state),
     pools: { net: 4, cpu: availableParallelism(), disk: 2, vm: 1, ...pools, ...(jobs && { cpu: jobs, disk: jobs }) },
+    executor: executorOf(project),
     scratch,
     locks: path.join(cache, 'locks'),
     toolDigest: async (program) => {
@@ -110,4 +111,12 @@ export async function openSession(
       recorder.save(project.state);
     },
   };
+}
+
+/** What the configuration says runs steps elsewhere. */
+function executorOf({ config, root }: Project): Workshop['executor'] {
+  const executor = config.value.executor;
+  if (executor === undefined) return undefined;
+  const { command, kinds = [], slots = 8, retries = 2, smol = [process.execPath, process.argv[1]!] } = executor;
+  return { command, kinds, slots, retries, smol, cwd: root };
 }

@@ -8,8 +8,9 @@ import { type Artifact, blobsOf, type Digest } from '../model/artifact.ts';
 import type { Emit } from '../model/event.ts';
 import { madeOtherwise, unreliableCache } from '../model/problems.ts';
 import { CorruptBlob, type Pool, type Prior, type Step, type StepContext } from '../model/step.ts';
+import { Executor, type ExecutorSettings } from './executor.ts';
 import type { Done, History, Result } from './history.ts';
-import { canonical, FORMAT } from './key.ts';
+import { canonical, FORMAT, framed } from './key.ts';
 import { inputsOf, type Keyed, keyed } from './keyed.ts';
 import type { Publications } from './publications.ts';
 import { Scratch } from './scratch.ts';
@@ -24,6 +25,8 @@ export interface Workshop {
   readonly remote?: RemoteCache | undefined;
   readonly history: History;
   readonly publications: Publications;
+  /** What runs steps on other hosts, if anything does. */
+  readonly executor?: ExecutorSettings | undefined;
   /** How many steps may hold each pool at once. */
   readonly pools: Readonly<Record<Pool, number>>;
   /** For scratch directories. */
@@ -65,6 +68,7 @@ export class Engine {
   readonly #keepGoing: boolean;
   readonly #anew: boolean;
   readonly #shared: Shared | undefined;
+  readonly #executor: Executor | undefined;
   readonly #failure = new AbortController();
   readonly #signal: AbortSignal;
   readonly #slots: Readonly<Record<Pool, Slots>>;
@@ -88,6 +92,7 @@ export class Engine {
   ) {
     this.#workshop = workshop;
     this.#shared = workshop.remote && new Shared(workshop.remote, workshop);
+    this.#executor = workshop.executor && new Executor(workshop.executor);
     this.#keepGoing = keepGoing;
     this.#anew = anew;
     this.#urgencies = urgencies;
@@ -213,6 +218,7 @@ export class Engine {
     for (;;) {
       try {
         await Promise.all(Object.values(step.inputs).map((input) => this.provide(input)));
+        if (this.#executor?.takes(step)) return await this.#delegate(this.#executor, keyed);
         return await this.#holding(step.task.pool, step, (context) => this.#perform(keyed, context));
       } catch (error) {
         if (!(error instanceof CorruptBlob)) throw error;
@@ -258,6 +264,25 @@ export class Engine {
         this.#workshop.records.write({ format: FORMAT, step: step.name, key: next, parts: then, ...result });
     }
     return result;
+  }
+
+  /** Has a step run elsewhere: what it is made of is shared first, under its key, and what comes of it is looked up after. */
+  async #delegate(executor: Executor, keyed: Keyed): Promise<Result> {
+    const { step, key, parts, inputs } = keyed;
+    const { store, records, publications, emit } = this.#workshop;
+    return executor.slots.hold(this.#urgencyOf(step), async () => {
+      this.#signal.throwIfAborted();
+      emit({ type: 'step-started', step: step.name, kind: step.task.kind });
+      const action = await store.putBytes(Buffer.from(framed(parts)));
+      await this.#shared?.share([action, ...Object.values(inputs)]);
+      const log = (line: string) => emit({ type: 'step-log', step: step.name, line });
+      const isDone = async () => (records.read(key) ?? (await this.#shared?.find(keyed))) !== undefined;
+      await executor.run(step, key, { signal: this.#signal, log, isDone });
+      const record = records.read(key)!;
+      if (step.publish !== undefined) publications.note(step.publish, key, record.output);
+      this.#made.add(key);
+      return record;
+    });
   }
 
   /** What the step published the last time, if it did so in the way that it would now. */

@@ -3,7 +3,7 @@ import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { readChecked, writeChecked } from '../host/checked.ts';
 import { asProblem, isHeld, signature } from '../host/files.ts';
-import type { Digest, Publication } from '../model/artifact.ts';
+import type { Artifact, Digest, Publication } from '../model/artifact.ts';
 
 /** Files that steps made outside the store, such as images: which key each is of, and whether it is still untouched. */
 export class Publications {
@@ -43,8 +43,12 @@ export class Publications {
     } catch (error) {
       throw asProblem(error, file);
     }
-    const note = { key, digest: artifact.digest, signature: untouched(file) };
-    writeChecked(this.#note(file), note, 2);
+    this.note(file, key, artifact);
+  }
+
+  /** Notes that a file is as the step with this key made it. */
+  note(file: string, key: Digest, { digest }: Pick<Artifact, 'digest'>): void {
+    writeChecked(this.#note(file), { key, digest, signature: untouched(file) }, 2);
   }
 
   #note(file: string): string {

@@ -57,6 +57,15 @@ export class Shared {
     this.#offers.push(offer);
   }
 
+  /** Makes sure that the remote cache has what artifacts stand for, where it may be written to. */
+  async share(artifacts: readonly Artifact[]): Promise<void> {
+    if (!this.#remote.writes) return;
+    const { store } = this.#workshop;
+    await Promise.all(
+      artifacts.flatMap(blobsOf).map((blob) => this.#uploads.hold(1, () => this.#remote.offerBlob(blob, store))),
+    );
+  }
+
   /** Waits until all that was offered has arrived. */
   async settled(): Promise<void> {
     const { signal } = this.#workshop;

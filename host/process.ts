@@ -68,6 +68,34 @@ export async function run(program: string, args: readonly string[], options: Run
   return outcome.stdout;
 }
 
+/**
+ * Runs a program to its end and gives each line that it writes, to whichever of its outputs, as it comes. Gives its exit code.
+ * Rejects if the signal is aborted; the program is then told to end.
+ */
+export async function follow(
+  program: string,
+  args: readonly string[],
+  { cwd, signal, line }: { readonly cwd: string; readonly signal: AbortSignal; readonly line: (text: string) => void },
+): Promise<number | null> {
+  const { $ } = await import('zx/core');
+  signal.throwIfAborted();
+  const words = [program, ...args];
+  const command = $({
+    shell: '/bin/sh',
+    prefix: '',
+    quote,
+    quiet: true,
+    verbose: false,
+    nothrow: true,
+    cwd,
+    signal,
+  })`exec ${words} 2>&1 < /dev/null`;
+  for await (const text of command) line(text);
+  const { exitCode } = await command;
+  signal.throwIfAborted();
+  return exitCode;
+}
+
 /** Runs a program with this process's own input, output and terminal. Gives its exit code. */
 export async function interact(program: string, args: readonly string[]): Promise<number> {
   const child = spawn(program, args, { stdio: 'inherit' });

@@ -95,6 +95,35 @@ export interface Config {
     };
   };
   /**
+   * An engine that runs steps elsewhere: Slurm, Kubernetes, Nomad and others. Its hosts must see the cache: the same directory, or the remote one, which they then write to.
+   */
+  executor?: {
+    /**
+     * The words of its own command that runs one and waits, such as [srun, '--cpus-per-task={cpus}', '{command}']. {command} becomes the words of what is to be run; {name}, {kind}, {pool}, {key}, {cpus} and {memory} (MiB) what the step is and needs.
+     *
+     * @minItems 2
+     */
+    command: [string, string, ...string[]];
+    /**
+     * The kinds of steps that it runs; all others take less time than to ask it.
+     */
+    kinds?: ("unpack" | "package" | "script" | "builder" | "initrd" | "compose" | "image")[];
+    /**
+     * How many steps it is given at once.
+     */
+    slots?: number;
+    /**
+     * How often a step is given to it again that was lost: not one that failed.
+     */
+    retries?: number;
+    /**
+     * The words that start smol there. By default as it was started here.
+     *
+     * @minItems 1
+     */
+    smol?: [string, ...string[]];
+  };
+  /**
    * Where smol push and smol pull find images that are named without a registry: host[:port]/path.
    */
   registry?: string;

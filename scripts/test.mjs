@@ -27,6 +27,10 @@ const PROGRAMS = {
   'docker-registry': 'docker-registry',
   skopeo: 'skopeo',
   umoci: 'umoci',
+  slurmctld: 'slurm-wlm',
+  munged: 'munge',
+  ninja: 'ninja-build',
+  make: 'make',
 };
 
 // Debian keeps sgdisk, mke2fs and debugfs where a user's PATH does not look.

@@ -138,3 +138,42 @@ export const badPemKey = (file: string, kind: 'public' | 'private') =>
     message: `${file} is no ${kind} key of Ed25519 or ECDSA, as PEM without a password`,
     fix: '`openssl genpkey -algorithm ed25519` makes one, and `openssl pkey -pubout` gives its public half',
   });
+
+export const executorMissing = (program: string) =>
+  new Problem({
+    code: 'executor-missing',
+    kind: 'environment',
+    message: `${program}, which executor: in smol.config.yaml names, is not on this host`,
+    fix: 'install it, or leave executor: out to run steps here',
+  });
+
+export const executorLost = (step: string, program: string, code: number | null, tail: string) =>
+  new Problem({
+    code: 'executor-lost',
+    kind: 'environment',
+    message:
+      code === 0
+        ? `${program} ran ${step}, and nothing of it is in the cache here`
+        : `${program} could not run ${step}: it exits with ${code}`,
+    detail: tail || undefined,
+    fix:
+      code === 0
+        ? 'its hosts must use the same cache directory, or write to the same remote cache: see docs/sharing.md'
+        : 'see what it says above; without executor: in smol.config.yaml steps are run here',
+  });
+
+export const noSuchAction = (key: string) =>
+  new Problem({
+    code: 'no-such-action',
+    kind: 'usage',
+    message: `no step with the key ${key} was given to others to run`,
+    fix: 'a build with executor: in smol.config.yaml writes one into the cache before it is run; is this the same cache?',
+  });
+
+export const foreignAction = (key: string, detail: string) =>
+  new Problem({
+    code: 'foreign-action',
+    kind: 'environment',
+    message: `the step ${key.slice(0, 12)}… cannot be run here: ${detail}`,
+    fix: 'run the same versions of smol, and of the programs that it uses, on all hosts',
+  });

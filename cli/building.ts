@@ -144,9 +144,20 @@ export function addBuilding(root: Command, context: Context): void {
       else print((options.dot ? dot : options.mermaid ? mermaid : textTree)(steps));
     });
 
-  root
-    .command('step')
-    .description('what an executor calls on its hosts')
+  const step = root.command('step').description('do one step: what executors and exported graphs call');
+  step
+    .command('build')
+    .description('build one step of a service and what it needs')
+    .argument('<step>', 'its name, as smol graph tells it')
+    .requiredOption('--for <service>', 'a service that has it')
+    .option('-a, --arch <arch>', ARCH_HELP)
+    .requiredOption('--stamp <file>', 'a file for the digest of what it made; touched only where that has changed')
+    .option('--told <digest>', 'what the step was told when its graph was written; not looked at')
+    .action(async (name: string, options: { for: string; arch?: string; stamp: string }) => {
+      const { buildStep } = await import('../commands/exports.ts');
+      await buildStep(caller, { ...options, step: name, service: options.for });
+    });
+  step
     .command('run')
     .description('run one step by its key: all that it is made of comes from the cache')
     .argument('<key>', 'its key, as smol graph --json tells it', checkedBy(/^[0-9a-f]{64}$/, '64 digits'))

@@ -1,6 +1,8 @@
 import path from 'node:path';
 import type { Command } from 'commander';
-import { bytes } from '../model/words.ts';
+import { writeAtomically } from '../host/files.ts';
+import { usage } from '../model/problems.ts';
+import { bytes, either } from '../model/words.ts';
 import { ARCH_HELP, cacheOption } from './arguments.ts';
 import type { Context } from './context.ts';
 
@@ -75,4 +77,48 @@ export function addSharing(root: Command, context: Context): void {
       const images = await listRemote(caller, options.remote);
       print(options.json ? JSON.stringify(images, undefined, 2) : remoteTable(images));
     });
+
+  root
+    .command('export')
+    .description('write the graph of services for another engine, which then builds them step by step')
+    .argument('<engine>', 'ninja, make or github-actions')
+    .argument('<service...>', 'names of services')
+    .option('-a, --arch <arch>', `${ARCH_HELP}; or all`)
+    .option(
+      '-o, --output <file>',
+      'where to; by default build.ninja, Makefile, .github/workflows/smol.yaml; - is standard output',
+    )
+    .action(async (engine: string, services: string[], options: { arch?: string; output?: string }) => {
+      const to = options.output ?? OUTPUTS[engine];
+      if (to === undefined || OUTPUTS[engine] === undefined)
+        throw usage(`${engine} is no engine that smol knows`, `use ${either(Object.keys(OUTPUTS))}`);
+      const text = await exported(context, engine, services, options.arch, to);
+      if (to === '-') print(text.trimEnd());
+      else {
+        writeAtomically(path.resolve(caller.folder, to), text);
+        print(`wrote ${to}`);
+      }
+    });
+}
+
+const OUTPUTS: Readonly<Record<string, string>> = {
+  ninja: 'build.ninja',
+  make: 'Makefile',
+  'github-actions': '.github/workflows/smol.yaml',
+};
+
+async function exported(
+  { caller }: Context,
+  engine: string,
+  services: readonly string[],
+  arch: string | undefined,
+  to: string,
+): Promise<string> {
+  const wanted = { services, arch };
+  if (engine === 'github-actions') return (await import('../commands/workflow.ts')).workflow(caller, wanted);
+  const { exportGraph } = await import('../commands/exports.ts');
+  const { makeText, ninjaText } = await import('./exports.ts');
+  const graph = await exportGraph(caller, wanted);
+  const asked = [...services, ...(arch === undefined ? [] : ['--arch', arch])];
+  return engine === 'make' ? makeText(graph) : ninjaText(graph, to, asked);
 }

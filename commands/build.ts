@@ -5,7 +5,7 @@ import type { Digest } from '../model/artifact.ts';
 import { Problems, problemsOf } from '../model/problem.ts';
 import * as problems from '../model/problems.ts';
 import type { Step } from '../model/step.ts';
-import { goalsOf, graphOf, stepsOf } from '../plan/graph.ts';
+import { type Goals, goalsOf, graphOf, stepsOf } from '../plan/graph.ts';
 import { archsOf, chooseArch, resolveTarget, type Target } from '../plan/target.ts';
 import { RemoteSource } from '../tasks/fetch.ts';
 import { RecordedSource } from '../tasks/recorded.ts';
@@ -71,13 +71,12 @@ export async function planTargets(session: Session, options: BuildOptions): Prom
   return found.flat();
 }
 
-/** Builds targets in one graph, whose common steps are done once. */
-export async function buildTargets(
+/** The graphs of targets, and all their steps. Chooses packages where that was not done yet; throws `unpinned` and `offline`. */
+export async function graphsOf(
   session: Session,
   targets: readonly Target[],
-  options: Strictness & EngineOptions & { readonly toBoot?: boolean },
-): Promise<Built[]> {
-  const { emit } = session;
+  options: Strictness,
+): Promise<{ graphs: Goals[]; steps: Step[] }> {
   const choices = unresolved(session, targets);
   if (choices.length > 0) {
     await assertAllowed(stepsOf(choices), session, options);
@@ -86,6 +85,17 @@ export async function buildTargets(
   const graphs = targets.map((target) => graphOf(target, session.project, session.surroundings));
   const steps = stepsOf(graphs.flatMap(goalsOf));
   await assertAllowed(steps, session, options);
+  return { graphs, steps };
+}
+
+/** Builds targets in one graph, whose common steps are done once. */
+export async function buildTargets(
+  session: Session,
+  targets: readonly Target[],
+  options: Strictness & EngineOptions & { readonly toBoot?: boolean },
+): Promise<Built[]> {
+  const { emit } = session;
+  const { graphs, steps } = await graphsOf(session, targets, options);
   const started = performance.now();
   emit({ type: 'build-started', targets: targets.map(({ name }) => name), steps: steps.length });
   const lastMs = ({ name }: Step) => session.history.get(name)?.ms;

@@ -1,9 +1,9 @@
 import path from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { writeAtomically } from '../host/files.ts';
 import { usage } from '../model/problems.ts';
 import { bytes, either } from '../model/words.ts';
-import { ARCH_HELP, cacheOption } from './arguments.ts';
+import { ARCH_HELP, cacheOption, checkedBy } from './arguments.ts';
 import type { Context } from './context.ts';
 
 interface PushFlags {
@@ -13,6 +13,17 @@ interface PushFlags {
   offline?: boolean;
   cache?: string;
   json?: boolean;
+}
+
+interface DeployFlags {
+  to: 'systemd' | 'kubernetes' | 'nomad';
+  arch?: string;
+  output?: string;
+  replicas?: string;
+  prefix?: string;
+  container?: string;
+  accel?: 'kvm' | 'tcg';
+  frozen?: boolean;
 }
 
 const REFERENCE_HELP = 'host[:port]/name[:tag], or only name[:tag] where smol.config.yaml names a registry';
@@ -76,6 +87,33 @@ export function addSharing(root: Command, context: Context): void {
       const { listRemote } = await import('../commands/remoteimages.ts');
       const images = await listRemote(caller, options.remote);
       print(options.json ? JSON.stringify(images, undefined, 2) : remoteTable(images));
+    });
+
+  root
+    .command('deploy')
+    .description('write what systemd, Kubernetes or Nomad needs to run a service, with its image and its kernel')
+    .argument('<service>', 'its name')
+    .addOption(
+      new Option('--to <engine>', 'what is to run it')
+        .choices(['systemd', 'kubernetes', 'nomad'])
+        .makeOptionMandatory(),
+    )
+    .option('-a, --arch <arch>', ARCH_HELP)
+    .option('-o, --output <directory>', 'where to; by default deploy/<service>-<engine>')
+    .option('--replicas <n>', 'how many; by default 1', checkedBy(/^[1-9]\d{0,2}$/, 'a number from 1 to 999'))
+    .option('--prefix <directory>', 'where the image and the kernel will be on the hosts')
+    .option('--container <name>', 'for Kubernetes: where its container image goes, without name and tag')
+    .addOption(new Option('--accel <name>', 'what the hosts have; by default kvm').choices(['kvm', 'tcg']))
+    .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true and there are pins')
+    .action(async (service: string, options: DeployFlags) => {
+      const { deploy } = await import('../commands/deploy.ts');
+      const { replicas, ...others } = options;
+      const count = replicas === undefined ? undefined : Number(replicas);
+      const { folder, files, next } = await deploy(caller, { ...others, service, replicas: count });
+      const where = path.relative(caller.folder, folder) || '.';
+      print(
+        [...files.map((file) => `wrote ${path.join(where, file)}`), ...next.map((line) => `next: ${line}`)].join('\n'),
+      );
     });
 
   root

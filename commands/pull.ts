@@ -1,5 +1,5 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { Scratch, sweepScratch } from '../engine/scratch.ts';
 import { type DiskChunks, parseChunks } from '../formats/diskchunks.ts';
@@ -7,7 +7,6 @@ import { type Descriptor, isFor, type Manifest, TITLE, TYPES } from '../formats/
 import { referenceText } from '../formats/reference.ts';
 import { readChecked, remember, writeChecked } from '../host/checked.ts';
 import { isFile, makeDirectory, readIfThere, sha256, signature } from '../host/files.ts';
-import { ImageFile } from '../host/imagefile.ts';
 import { withLock } from '../host/lock.ts';
 import { cacheRoot } from '../host/paths.ts';
 import { type MachineConfig, parseMachineConfig } from '../manifest/machine.ts';
@@ -18,7 +17,7 @@ import * as problems from '../model/problems.ts';
 import { assertSigned } from '../registry/cosign.ts';
 import { downloadDisk, downloadFile, type Seed } from '../registry/download.ts';
 import { type FoundManifest, Repository } from '../registry/repository.ts';
-import { SparseFile } from '../tasks/sparsefile.ts';
+import { copySparse } from '../tasks/sparsefile.ts';
 import { referenceFor } from './push.ts';
 import type { Caller } from './session.ts';
 
@@ -115,7 +114,7 @@ export async function unpackPulled({ config, disk, kernel, initrd, reference }: 
   ] as const) {
     if (from === undefined) continue;
     const file = path.join(to, `${name}.${ending}`);
-    await copy(from, file);
+    await copySparse(from, file);
     files.push(file);
   }
   return files;
@@ -264,7 +263,7 @@ async function diskInto(
   const isPacked = /\.gz$/.test(raw.annotations?.[TITLE] ?? '');
   const packed = `${file}.tmp`;
   const received = await downloadFile(repository, raw, packed, isPacked);
-  await copy(packed, file);
+  await copySparse(packed, file);
   rmSync(packed);
   return received;
 }
@@ -284,15 +283,4 @@ function newestLike(repository: string, arch: Arch | undefined): Seed | undefine
     return index === undefined ? [] : [{ file: path.join(folder, DISK), index, used }];
   });
   return found.sort((a, b) => b.used - a.used)[0];
-}
-
-/** A copy with holes where there are nothing but zeros. */
-async function copy(from: string, to: string): Promise<void> {
-  using source = new ImageFile(from);
-  await using target = new SparseFile(await open(to, 'w'));
-  await target.truncate(source.size);
-  const most = 1024 * 1024;
-  for (let at = 0; at < source.size; at += most) {
-    await target.write(at, source.read(at, Math.min(most, source.size - at)));
-  }
 }

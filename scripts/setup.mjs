@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url';
 
 export const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
-const SOURCES = 'cache cli commands engine formats host manifest model plan registry report tasks vm web'.split(' ');
+const SOURCES = 'cache cli commands engine fleet formats host manifest model plan registry report tasks vm web'.split(
+  ' ',
+);
 
 /** Installs the npm packages if package-lock.json is newer than what is installed. */
 export function installPackages() {

@@ -31,6 +31,7 @@ const PROGRAMS = {
   munged: 'munge',
   ninja: 'ninja-build',
   make: 'make',
+  'systemd-analyze': 'systemd',
 };
 
 // Debian keeps sgdisk, mke2fs and debugfs where a user's PATH does not look.

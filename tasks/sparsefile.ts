@@ -1,6 +1,7 @@
-import type { FileHandle } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { BlockSink } from '../formats/sink.ts';
 import { writeAll } from '../host/files.ts';
+import { ImageFile } from '../host/imagefile.ts';
 
 /** What is looked at for zeros, at whole multiples of it: the clusters of most file systems of hosts, and more. */
 const HOLE = 64 * 1024;
@@ -35,3 +36,15 @@ export class SparseFile implements BlockSink, AsyncDisposable {
     await this.#handle.close();
   }
 }
+
+/** A copy of a file, with holes where there are nothing but zeros. */
+export async function copySparse(from: string, to: string): Promise<void> {
+  using source = new ImageFile(from);
+  await using target = new SparseFile(await open(to, 'w'));
+  await target.truncate(source.size);
+  for (let at = 0; at < source.size; at += PIECE) {
+    await target.write(at, source.read(at, Math.min(PIECE, source.size - at)));
+  }
+}
+
+const PIECE = 1024 * 1024;

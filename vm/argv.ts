@@ -20,8 +20,8 @@ export function argvOf(machine: Machine): string[] {
     ...consoleOf(machine),
     ...['-qmp', `unix:${escaped(machine.qmpSocket)},server=on,wait=off`],
     // Where the host's disk is full the guest is told: QEMU would else stop it, and nobody would know why it hangs.
-    ...machine.disks.flatMap(({ file, format, serial, shared }, n) => [
-      ...['-drive', `if=none,id=disk${n},file=${escaped(file)},format=${format}`],
+    ...machine.disks.flatMap(({ file, format, serial, shared, snapshot }, n) => [
+      ...['-drive', `if=none,id=disk${n},file=${escaped(file)},format=${format}${snapshot ? ',snapshot=on' : ''}`],
       ...[
         '-device',
         `virtio-blk-device,drive=disk${n},serial=${escaped(serial)},werror=report${shared ? ',share-rw=on' : ''}`,
@@ -41,8 +41,9 @@ export function argvOf(machine: Machine): string[] {
 }
 
 /** QEMU waits for whoever reads the console, so that not even its first byte is missed; the log gets it all too. */
-function consoleOf({ console, consoleSocket, consoleLog, lines }: Machine): string[] {
-  const channel = `socket,id=console,path=${escaped(consoleSocket)},server=on,wait=on,logfile=${escaped(consoleLog)}`;
+function consoleOf({ console, consoleSocket, consoleLog, stdio, lines }: Machine): string[] {
+  const socket = `socket,id=console,path=${escaped(consoleSocket)},server=on,wait=on,logfile=${escaped(consoleLog)}`;
+  const channel = stdio ? 'stdio,id=console,signal=off' : socket;
   const isVirtio = console === 'viocon';
   // A guest whose console is virtio's has its serial line free for whoever calls by telnet.
   const serial = isVirtio ? lines.findIndex(({ kind }) => kind === 'telnet') : -1;

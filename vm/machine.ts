@@ -31,6 +31,8 @@ export interface Machine {
   readonly consoleSocket: string;
   readonly qmpSocket: string;
   readonly consoleLog: string;
+  /** Whether the console is QEMU's own standard input and output instead, for who keeps logs himself. */
+  readonly stdio?: boolean | undefined;
   /** More lines to the guest, in order. */
   readonly lines: readonly Line[];
   /** Arguments that are passed on as they are. */
@@ -54,6 +56,8 @@ export interface Disk {
   readonly serial: string;
   /** Whether others may write to it too, and so nobody locks it. */
   readonly shared?: boolean | undefined;
+  /** Whether what the guest writes is gone when it ends. */
+  readonly snapshot?: boolean | undefined;
 }
 
 export interface Forward {

@@ -37,7 +37,7 @@ export interface Circumstances {
   readonly kernel: { readonly file: string; readonly bytes: Buffer };
   readonly initrd: string | undefined;
   /** The disk with the root; undefined if there is none. */
-  readonly disk: Pick<Disk, 'file' | 'format'> | undefined;
+  readonly disk: Pick<Disk, 'file' | 'format' | 'snapshot'> | undefined;
   /** The folder for the sockets, and for the files that hold what the guest is told. */
   readonly runtime: string;
   readonly consoleLog: string;

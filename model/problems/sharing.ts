@@ -1,4 +1,5 @@
 import { Problem } from '../problem.ts';
+import { either } from '../words.ts';
 
 /** What can be wrong with what several machines share. */
 
@@ -176,4 +177,20 @@ export const foreignAction = (key: string, detail: string) =>
     kind: 'environment',
     message: `the step ${key.slice(0, 12)}… cannot be run here: ${detail}`,
     fix: 'run the same versions of smol, and of the programs that it uses, on all hosts',
+  });
+
+export const notDeployable = (service: string, where: string, needs: readonly string[]) =>
+  new Problem({
+    code: 'not-deployable',
+    kind: 'manifest',
+    message: `${service} cannot be deployed to ${where}: it needs ${either(needs, 'and')} of the host`,
+    fix: `take ${either(needs, 'and')} out of run: in service.yaml, or deploy it to systemd`,
+  });
+
+export const noEmulatorThere = (service: string, arch: string, where: string) =>
+  new Problem({
+    code: 'not-for-that-engine',
+    kind: 'usage',
+    message: `${service} is for ${arch}, and ${where} starts qemu-system-x86_64 alone`,
+    fix: 'deploy it for amd64 or i386, or to systemd or kubernetes',
   });

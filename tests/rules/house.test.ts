@@ -9,7 +9,7 @@ const RANKS: readonly (readonly string[])[] = [
   ['host', 'formats'],
   ['cache', 'manifest', 'registry', 'report'],
   ['engine', 'vm'],
-  ['tasks'],
+  ['tasks', 'fleet'],
   ['plan'],
   ['commands'],
   ['web'],

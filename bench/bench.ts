@@ -10,6 +10,7 @@ const PARTS: Readonly<Record<string, () => Promise<{ measure(): Promise<void> }>
   launch: () => import('./launch.ts'),
   ready: () => import('./ready.ts'),
   script: () => import('./script.ts'),
+  share: () => import('./share.ts'),
   ui: () => import('./ui.ts'),
 };
 

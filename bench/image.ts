@@ -4,7 +4,7 @@ import { compressed, type Member, tarOf } from '../tests/rig/archives.ts';
 import { Bench, type Measured, median, type Row, tell, times } from './rig.ts';
 
 /** About 11,000 entries, 300 MB: sizes spread like those of a base set, most small and a few large. */
-function baseLike(): Member[] {
+export function baseLike(): Member[] {
   const members: Member[] = [{ name: './usr/', content: null }];
   for (let n = 0; n < 10_500; n++) {
     if (n % 25 === 0) members.push({ name: `./usr/d${n / 25}/`, content: null });

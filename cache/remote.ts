@@ -38,8 +38,8 @@ export class RemoteCache {
   readonly #emit: Emit;
   /** Sizes of the blobs that results told of. */
   readonly #sizes = new Map<Digest, number>();
-  /** The blobs that it is known to have. */
-  readonly #there = new Set<Digest>();
+  /** Whether it has, or will have, blobs that it told of or was given. */
+  readonly #there = new Map<Digest, Promise<boolean>>();
   readonly #count = { hits: 0, misses: 0, slower: 0 };
   #trouble: string | undefined;
   #warned = new Set<string>();
@@ -144,13 +144,16 @@ export class RemoteCache {
   }
 
   /** Stores a blob, if the cache has it not; false if it does not take it, or the store has none. */
-  async offerBlob(digest: Digest, store: Store): Promise<boolean> {
-    if (this.#there.has(digest)) return true;
-    const isThere =
-      (await this.#cache.has(digest)) ||
-      (store.has(digest) && (await this.#send(digest, await store.verifiedFile(digest), store.size(digest))));
-    if (isThere) this.#there.add(digest);
-    return isThere;
+  offerBlob(digest: Digest, store: Store): Promise<boolean> {
+    // Several steps make, and hand on, the same blob at the same time.
+    const offer = this.#there.get(digest) ?? this.#place(digest, store);
+    this.#there.set(digest, offer);
+    return offer;
+  }
+
+  async #place(digest: Digest, store: Store): Promise<boolean> {
+    if (await this.#cache.has(digest)) return true;
+    return store.has(digest) && this.#send(digest, await store.verifiedFile(digest), store.size(digest));
   }
 
   #send(digest: Digest, file: string, size: number): Promise<boolean> {
@@ -177,7 +180,7 @@ export class RemoteCache {
     }
     for (const { digest, size } of files) {
       this.#sizes.set(digest, size);
-      this.#there.add(digest);
+      this.#there.set(digest, Promise.resolve(true));
     }
     return record;
   }

@@ -3,6 +3,8 @@ import type { Records } from '../cache/records.ts';
 import { Scratch } from '../engine/scratch.ts';
 import { type Descriptor, INDEX, MANIFEST, type Manifest, platformOf, TYPES } from '../formats/oci.ts';
 import { isReference, parseReference, type Reference, referenceText } from '../formats/reference.ts';
+import { readChecked, remember } from '../host/checked.ts';
+import { cacheRoot } from '../host/paths.ts';
 import { machineConfig } from '../manifest/machine.ts';
 import type { Project } from '../manifest/project.ts';
 import * as problems from '../model/problems.ts';
@@ -11,7 +13,7 @@ import type { Target } from '../plan/target.ts';
 import { attach } from '../registry/attach.ts';
 import { signImage } from '../registry/cosign.ts';
 import { Repository } from '../registry/repository.ts';
-import { uploadBytes, uploadDisk, uploadFile } from '../registry/upload.ts';
+import { type PackedDisk, type Uploaded, uploadBytes, uploadDisk, uploadFile } from '../registry/upload.ts';
 import { billOfMaterials, provenance, type Recorded } from './attest.ts';
 import { type Built, buildTargets, planTargets, type Strictness } from './build.ts';
 import { type Caller, openSession, type Session } from './session.ts';
@@ -102,12 +104,16 @@ async function pushOne(
   await using scratch = new Scratch(path.dirname(target.image));
   const config = await uploadBytes(repository, configOf(target), TYPES.machine);
   const kernel = await store.verifiedFile(built.kernel);
-  const parts = [await uploadFile(repository, kernel, TYPES.kernel, `${target.name}.kernel`)];
+  const parts: Uploaded[] = [await uploadFile(repository, kernel, TYPES.kernel, `${target.name}.kernel`)];
   if (built.initrd !== undefined) {
     const file = await store.verifiedFile(built.initrd);
     parts.push(await uploadFile(repository, file, TYPES.initrd, `${target.name}.initrd`));
   }
-  parts.push(await uploadDisk(repository, target.image, target.name, await scratch.get()));
+  const note = path.join(cacheRoot(), 'pushed', `${built.image.key}.json`);
+  const last = readChecked<{ layers: PackedDisk }>(note)?.layers;
+  const disk = await uploadDisk(repository, target.image, target.name, scratch.get, last);
+  remember(note, { layers: disk.layers });
+  parts.push(disk);
   const manifest: Manifest = {
     schemaVersion: 2,
     mediaType: MANIFEST,

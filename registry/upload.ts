@@ -41,20 +41,29 @@ export async function uploadFile(
   return uploadBytes(repository, bytes, mediaType, `${title}.gz`);
 }
 
-/** Stores a disk as a layer of chunks, and another one with their index. `scratch` is a folder for the compressed disk. */
+/** The layers that a disk became when it was last packed. */
+export type PackedDisk = readonly [disk: Descriptor, chunks: Descriptor];
+
+/**
+ * Stores a disk as a layer of chunks, and another one with their index. `scratch` is a folder for the compressed disk. What
+ * it became the last time, if that is known, need not be found out again where the registry has it.
+ */
 export async function uploadDisk(
   repository: Repository,
   file: string,
   name: string,
-  scratch: string,
-): Promise<Uploaded> {
-  const packed = path.join(scratch, 'disk.gz');
+  scratch: () => Promise<string>,
+  last: PackedDisk | undefined,
+): Promise<{ layers: PackedDisk; sent: number }> {
+  const isThere = async (layer: Descriptor) => repository.hasBlob(layer.digest);
+  if (last !== undefined && (await isThere(last[0])) && (await isThere(last[1]))) return { layers: last, sent: 0 };
+  const packed = path.join(await scratch(), 'disk.gz');
   const { index, digest, size } = await pack(file, packed);
   const isNew = await repository.putBlob(digest, () => ({ chunks: pieces(packed), size }));
   const annotations = { [TITLE]: `${name}.img.gz` };
   const disk: Descriptor = { mediaType: TYPES.disk, digest, size, annotations };
   const chunks = await uploadBytes(repository, Buffer.from(JSON.stringify(index)), TYPES.chunks);
-  return { layers: [disk, ...chunks.layers], sent: (isNew ? size : 0) + chunks.sent };
+  return { layers: [disk, chunks.layers[0]!], sent: (isNew ? size : 0) + chunks.sent };
 }
 
 async function pack(file: string, to: string): Promise<{ index: DiskChunks; digest: string; size: number }> {

@@ -30,7 +30,7 @@ export class Nginx {
     this.#stop = stop;
   }
 
-  static async start(t: ExecutionContext<unknown>, settings: NginxSettings = {}): Promise<Nginx> {
+  static async start(t: Pick<ExecutionContext<unknown>, 'teardown'>, settings: NginxSettings = {}): Promise<Nginx> {
     const base = mkdtempSync(path.join(os.tmpdir(), 'smol-nginx-'));
     const port = await freePort('tcp');
     for (const name of ['cache', 'tmp']) mkdirSync(path.join(base, name), { mode: 0o777 });

@@ -18,7 +18,7 @@ export class Registry {
     this.#log = log;
   }
 
-  static async start(t: ExecutionContext<unknown>, user?: string): Promise<Registry> {
+  static async start(t: Pick<ExecutionContext<unknown>, 'teardown'>, user?: string): Promise<Registry> {
     const base = mkdtempSync(path.join(os.tmpdir(), 'smol-registry-'));
     const port = await freePort('tcp');
     const folder = path.join(base, 'store');

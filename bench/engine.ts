@@ -1,9 +1,10 @@
 import { Records } from '../cache/records.ts';
 import { Store } from '../cache/store.ts';
-import { Engine, type Workshop } from '../engine/engine.ts';
+import { Engine } from '../engine/engine.ts';
 import { forecast } from '../engine/forecast.ts';
 import { History } from '../engine/history.ts';
 import { Publications } from '../engine/publications.ts';
+import type { Workshop } from '../engine/workshop.ts';
 import type { Step, Task } from '../model/step.ts';
 import { stepsOf } from '../plan/graph.ts';
 import { Bench, median, medianHere, type Row, tell, times } from './rig.ts';

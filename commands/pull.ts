@@ -10,7 +10,6 @@ import { isFile, makeDirectory, readIfThere, sha256, signature } from '../host/f
 import { withLock } from '../host/lock.ts';
 import { cacheRoot } from '../host/paths.ts';
 import { type MachineConfig, parseMachineConfig } from '../manifest/machine.ts';
-import { Project } from '../manifest/project.ts';
 import { type Arch, archNamed } from '../model/arch.ts';
 import { Problem } from '../model/problem.ts';
 import * as problems from '../model/problems.ts';
@@ -18,7 +17,7 @@ import { assertSigned } from '../registry/cosign.ts';
 import { downloadDisk, downloadFile, type Seed } from '../registry/download.ts';
 import { type FoundManifest, Repository } from '../registry/repository.ts';
 import { copySparse } from '../tasks/sparsefile.ts';
-import { referenceFor } from './push.ts';
+import { referenceFrom } from './references.ts';
 import type { Caller } from './session.ts';
 
 export interface PullOptions {
@@ -61,8 +60,7 @@ const KEPT_MS = 30 * 24 * 60 * 60 * 1000;
  * the same repository has not. Throws what registries do, `not-for-arch`, `not-an-image` and `wrong-signature`.
  */
 export async function pull(caller: Caller, options: PullOptions): Promise<Pulled> {
-  const project = Project.has(caller.folder) ? await Project.find(caller.folder) : undefined;
-  const reference = referenceFor(options.reference, project);
+  const reference = await referenceFrom(caller, options.reference);
   const repository = new Repository(reference, 'pull', caller.signal);
   const name = referenceText(reference);
   const whole = await repository.manifest(reference.digest ?? reference.tag);
@@ -88,8 +86,7 @@ export async function pullOrRecall(caller: Caller, options: PullOptions): Promis
     return await pull(caller, options);
   } catch (error) {
     if (!(error instanceof Problem) || error.code !== 'registry-unreachable' || options.key !== undefined) throw error;
-    const project = Project.has(caller.folder) ? await Project.find(caller.folder) : undefined;
-    const name = referenceText(referenceFor(options.reference, project));
+    const name = referenceText(await referenceFrom(caller, options.reference));
     const digest = readChecked<{ digest: string }>(tagFile(name, options.arch))?.digest;
     const folder = digest === undefined ? undefined : folderOf(digest);
     if (folder === undefined || noteIn(folder) === undefined) throw error;

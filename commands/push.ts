@@ -2,12 +2,11 @@ import path from 'node:path';
 import type { Records } from '../cache/records.ts';
 import { Scratch } from '../engine/scratch.ts';
 import { type Descriptor, INDEX, MANIFEST, type Manifest, platformOf, TYPES } from '../formats/oci.ts';
-import { isReference, parseReference, type Reference, referenceText } from '../formats/reference.ts';
+import { type Reference, referenceText } from '../formats/reference.ts';
 import { readChecked, remember } from '../host/checked.ts';
 import { cacheRoot } from '../host/paths.ts';
 import { machineConfig } from '../manifest/machine.ts';
 import type { Project } from '../manifest/project.ts';
-import * as problems from '../model/problems.ts';
 import { goalsOf, graphOf, stepsOf } from '../plan/graph.ts';
 import type { Target } from '../plan/target.ts';
 import { attach } from '../registry/attach.ts';
@@ -16,6 +15,7 @@ import { Repository } from '../registry/repository.ts';
 import { type PackedDisk, type Uploaded, uploadBytes, uploadDisk, uploadFile } from '../registry/upload.ts';
 import { billOfMaterials, provenance, type Recorded } from './attest.ts';
 import { type Built, buildTargets, planTargets, type Strictness } from './build.ts';
+import { referenceFor } from './references.ts';
 import { type Caller, openSession, type Session } from './session.ts';
 
 export interface PushOptions extends Strictness {
@@ -74,16 +74,6 @@ export async function push(caller: Caller, options: PushOptions): Promise<Pushed
   } finally {
     session.close();
   }
-}
-
-/** What is meant by a name on the command line: a reference as it is, or a name in the project's registry. Throws `no-registry` and `bad-reference`. */
-export function referenceFor(text: string, project: Project | undefined): Reference {
-  const registry = project?.config.value.registry;
-  if (!isReference(text) && registry === undefined) throw problems.noRegistry(text);
-  const whole = isReference(text) ? text : `${registry!.replace(/\/$/, '')}/${text}`;
-  const reference = parseReference(whole);
-  if (reference === undefined) throw problems.badReference(whole);
-  return reference;
 }
 
 function destination(to: string | undefined, service: string, tag: string | undefined, project: Project): Reference {

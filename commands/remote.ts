@@ -3,8 +3,8 @@ import path from 'node:path';
 import type { RemoteCache, RemoteSettings } from '../cache/remote.ts';
 import { asProblem, isFile, readIfThere, writeAtomically } from '../host/files.ts';
 import type { Project } from '../manifest/project.ts';
+import type { Emit } from '../model/event.ts';
 import * as problems from '../model/problems.ts';
-import type { Caller } from './session.ts';
 
 /** How the caches are to be used, where it is not as the configuration has it. */
 export interface CacheUse {
@@ -49,7 +49,7 @@ export function accessOf(text: string | undefined): Access {
 export async function openRemote(
   project: Project,
   { cache, requireCache = false }: CacheUse,
-  { emit, signal }: Pick<Caller, 'emit' | 'signal'>,
+  { emit, signal }: { readonly emit: Emit; readonly signal: AbortSignal },
 ): Promise<RemoteCache | undefined> {
   const wanted = accessOf(cache).remote;
   const remote = project.config.value.cache?.remote;
@@ -82,7 +82,7 @@ export async function openRemote(
 }
 
 /** Makes a private key in a file, if there is none, and gives the public one for `trust:`. Throws `bad-signing-key`. */
-export async function cacheKey({ folder }: Pick<Caller, 'folder'>, name: string): Promise<string> {
+export async function cacheKey({ folder }: { readonly folder: string }, name: string): Promise<string> {
   const { newPrivateKey, publicKeyOf } = await import('../cache/signature.ts');
   const file = path.resolve(folder, name);
   if (readIfThere(file) === undefined) writeAtomically(file, newPrivateKey(), { mode: 0o600 });

@@ -1,8 +1,7 @@
 import { type Descriptor, type Manifest, TYPES } from '../formats/oci.ts';
 import { referenceText } from '../formats/reference.ts';
-import { Project } from '../manifest/project.ts';
 import { Repository } from '../registry/repository.ts';
-import { referenceFor } from './push.ts';
+import { referenceFrom } from './references.ts';
 import type { Caller } from './session.ts';
 
 export interface RemoteImage {
@@ -19,8 +18,7 @@ export async function listRemote(
   { folder, signal }: Pick<Caller, 'folder' | 'signal'>,
   name: string,
 ): Promise<RemoteImage[]> {
-  const project = Project.has(folder) ? await Project.find(folder) : undefined;
-  const reference = referenceFor(name, project);
+  const reference = await referenceFrom({ folder }, name);
   const repository = new Repository(reference, 'pull', signal);
   const tags = (await repository.tags()).filter((tag) => !/^sha256-[0-9a-f]{64}/.test(tag));
   const found: RemoteImage[] = [];

@@ -1,43 +1,17 @@
 import { setMaxListeners } from 'node:events';
 import path from 'node:path';
-import type { Records } from '../cache/records.ts';
-import type { RemoteCache } from '../cache/remote.ts';
-import type { Store } from '../cache/store.ts';
 import { withLock } from '../host/lock.ts';
 import { type Artifact, blobsOf, type Digest } from '../model/artifact.ts';
-import type { Emit } from '../model/event.ts';
 import { madeOtherwise, unreliableCache } from '../model/problems.ts';
 import { CorruptBlob, type Pool, type Prior, type Step, type StepContext } from '../model/step.ts';
-import { Executor, type ExecutorSettings } from './executor.ts';
-import type { Done, History, Result } from './history.ts';
+import { Executor } from './executor.ts';
+import type { Done, Result } from './history.ts';
 import { canonical, FORMAT, framed } from './key.ts';
 import { inputsOf, type Keyed, keyed } from './keyed.ts';
-import type { Publications } from './publications.ts';
 import { Scratch } from './scratch.ts';
 import { Shared } from './shared.ts';
 import { Slots } from './slots.ts';
-
-/** What an engine works with. */
-export interface Workshop {
-  readonly store: Store;
-  readonly records: Records;
-  /** What other machines share with this one, if they do. */
-  readonly remote?: RemoteCache | undefined;
-  readonly history: History;
-  readonly publications: Publications;
-  /** What runs steps on other hosts, if anything does. */
-  readonly executor?: ExecutorSettings | undefined;
-  /** How many steps may hold each pool at once. */
-  readonly pools: Readonly<Record<Pool, number>>;
-  /** For scratch directories. */
-  readonly scratch: string;
-  /** For the locks of keys that are being made. */
-  readonly locks: string;
-  /** The digest of a program of the host, for keys. Throws a problem if there is none. */
-  readonly toolDigest: (program: string) => Promise<Digest>;
-  readonly emit: Emit;
-  readonly signal: AbortSignal;
-}
+import type { Workshop } from './workshop.ts';
 
 export interface EngineOptions {
   /** After a failure, go on with what does not depend on it. */

@@ -1,7 +1,7 @@
 import type { Artifact, Digest } from '../model/artifact.ts';
 import type { Step } from '../model/step.ts';
-import type { Workshop } from './engine.ts';
 import { keyed } from './keyed.ts';
+import type { Workshop } from './workshop.ts';
 
 /**
  * What a build would do with a step. `cached`: nothing. `run`: it. `maybe`: that depends on what comes out of a step

@@ -1,10 +1,10 @@
 import type { KeyRecord } from '../cache/records.ts';
 import type { RemoteCache } from '../cache/remote.ts';
 import { type Artifact, blobsOf } from '../model/artifact.ts';
-import type { Workshop } from './engine.ts';
 import { keyOf } from './key.ts';
 import type { Keyed } from './keyed.ts';
 import { Slots } from './slots.ts';
+import type { Workshop } from './workshop.ts';
 
 /** How long a fetch may take in any case: to make something again has costs that its time does not tell. */
 const LEAST_MS = 2000;

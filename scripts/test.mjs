@@ -27,6 +27,7 @@ const PROGRAMS = {
   'docker-registry': 'docker-registry',
   skopeo: 'skopeo',
   umoci: 'umoci',
+  protoc: 'protobuf-compiler',
   slurmctld: 'slurm-wlm',
   munged: 'munge',
   ninja: 'ninja-build',

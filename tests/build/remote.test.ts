@@ -1,4 +1,5 @@
-import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chownSync, cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -7,7 +8,7 @@ import { sha256 } from '../../host/files.ts';
 import { packageRoot } from '../../host/paths.ts';
 import { Mirror } from '../rig/mirror.ts';
 import { Nginx, type NginxSettings } from '../rig/nginx.ts';
-import { type Result, ranSteps, Sandbox } from '../rig/sandbox.ts';
+import { cleanEnvironment, type Result, ranSteps, runProgram, Sandbox } from '../rig/sandbox.ts';
 
 const IMAGE = 'images/rescue-i386.img';
 
@@ -105,6 +106,34 @@ test('what one machine made, a second one takes: it runs nothing but the writing
   t.regex((await second.smol(['build', 'rescue', '--arch', 'i386'])).stderr, /remote cache: not asked/);
 });
 
+const NOBODY = 65534;
+const cannotBeNobody = process.getuid?.() === 0 ? undefined : 'needs root';
+(cannotBeNobody === undefined ? test : test.skip)('another user, with another cache, shares it too', async (t) => {
+  const { team, remote, first } = await filled(t);
+  const second = team.machine(remote, first);
+  const base = path.dirname(second.folder);
+  execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, base]);
+  chownSync(base, NOBODY, NOBODY);
+  // smol itself where everybody can read it.
+  const own = path.join(base, 'smol');
+  for (const name of ['build/smol', 'schema', 'services', 'sets', 'kernels', 'package.json'])
+    cpSync(path.join(packageRoot(), name), path.join(own, name), { recursive: true });
+  execFileSync('cp', ['-r', path.join(packageRoot(), 'node_modules'), own]);
+  const args = ['build', 'rescue', '--arch', 'i386', '--json'];
+  const node = path.join(base, 'node');
+  cpSync(process.execPath, node);
+  const words = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', node];
+  const env = { ...cleanEnvironment(), SMOL_CACHE: path.join(base, 'theirs'), HOME: base };
+  const result = await runProgram([...words, path.join(own, 'build/smol/main.js'), ...args], {
+    cwd: second.folder,
+    env,
+  });
+  t.is(result.code, 0, result.stderr + result.stdout);
+  t.deepEqual(ranSteps(result), ['image rescue-i386']);
+  t.is(digestOf(second), digestOf(first));
+  t.is(statSync(second.path(IMAGE)).uid, NOBODY);
+});
+
 test('the results are those of the standard, and a sentence says what they were good for', async (t) => {
   const { nginx, team, remote, first } = await filled(t);
   const [name = ''] = readdirSync(path.join(nginx.folder, 'cache/ac'));
@@ -118,6 +147,12 @@ test('the results are those of the standard, and a sentence says what they were 
     const bytes = contents ?? readFileSync(path.join(nginx.folder, 'cache/cas', digest));
     t.deepEqual([sha256(bytes), bytes.length], [digest, size]);
   }
+  // protoc knows the encoding, and sees the fields that remote_execution.proto numbers so.
+  const raw = execFileSync('protoc', ['--decode_raw'], {
+    input: readFileSync(path.join(nginx.folder, 'cache/ac', name)),
+  });
+  t.is([...raw.toString().matchAll(/^2 \{$/gm)].length, files.length);
+  t.true(raw.toString().includes(`1: "${files[2]!.digest}"\n    2: ${files[2]!.size}\n`), raw.toString());
   const second = team.machine(remote, first);
   const told = await second.smol(['build', 'rescue', '--arch', 'i386']);
   t.regex(told.stderr, /remote cache: 14 of 14 steps found \(100 %\), \d[\d.]* KiB received/);

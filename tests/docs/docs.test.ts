@@ -42,11 +42,21 @@ for (const page of PAGES) {
     t.is(result.code, 0, result.stderr);
   });
 
+  test(`${page}: its configurations are right`, async (t) => {
+    const box = new Sandbox(t);
+    for (const [, config] of text.matchAll(/```yaml\n# smol\.config\.yaml\n([\s\S]*?)```/g)) {
+      box.write('smol.config.yaml', config!);
+      const result = await box.smol(['list']);
+      t.is(result.code, 0, result.stderr);
+    }
+    t.pass();
+  });
+
   test(`${page}: its commands are known, with their options`, async (t) => {
     const box = new Sandbox(t);
     const help = new Map<string, string>();
     for (const [, command, rest] of text.matchAll(/(?:^|`)(?:\.\/)?smol (\w+)([^`#\n]*)/gm)) {
-      const isGroup = command === 'cache' || command === 'image' || command === 'bench';
+      const isGroup = ['cache', 'image', 'bench', 'step'].includes(command!);
       const names = [command!, ...(isGroup ? rest!.trim().split(' ').slice(0, 1) : [])].filter((name) => name !== '');
       const key = names.join(' ');
       if (!help.has(key)) {

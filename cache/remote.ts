@@ -5,7 +5,7 @@ import type { Emit, RemoteSummary } from '../model/event.ts';
 import { cacheRequired } from '../model/problems.ts';
 import { BazelCache, type BazelServer } from './bazel.ts';
 import { type KeyRecord, parseRecord, recordText } from './records.ts';
-import { isSigned, type Signature, signed } from './signature.ts';
+import { isPublicKey, isSigned, type Signature, signed } from './signature.ts';
 import type { Store } from './store.ts';
 
 /** What is asked of a remote cache, and whom to believe. */
@@ -73,11 +73,15 @@ export class RemoteCache {
    */
   async find(key: Digest, lastMs: number | undefined): Promise<KeyRecord | undefined> {
     if (lastMs !== undefined && lastMs < (this.#cache.latency ?? 0)) return undefined;
-    const found = await Promise.all(this.#settings.namespaces.map((namespace) => this.#read(namespace, key)));
-    this.#assertUsable();
-    const record = found.find((each) => each !== undefined);
+    const record = await this.#lookUp(key);
     this.#count[record === undefined ? 'misses' : 'hits']++;
     return record;
+  }
+
+  async #lookUp(key: Digest): Promise<KeyRecord | undefined> {
+    const found = await Promise.all(this.#settings.namespaces.map((namespace) => this.#read(namespace, key)));
+    this.#assertUsable();
+    return found.find((each) => each !== undefined);
   }
 
   /**
@@ -86,7 +90,7 @@ export class RemoteCache {
    */
   async timeFor(blobs: readonly Digest[], key: Digest): Promise<number | undefined> {
     // Who found the record in the local cache has not heard of the sizes.
-    if (!blobs.every((blob) => this.#sizes.has(blob))) await this.find(key, undefined);
+    if (!blobs.every((blob) => this.#sizes.has(blob))) await this.#lookUp(key);
     const { speed, latency = 0 } = this.#cache;
     if (speed === undefined || !blobs.every((blob) => this.#sizes.has(blob))) return undefined;
     const bytes = blobs.reduce((sum, blob) => sum + this.#sizes.get(blob)!, 0);
@@ -235,7 +239,7 @@ function statement(namespace: string, key: Digest, record: Uint8Array): Buffer {
 function signatureOf(bytes: Uint8Array): Signature | undefined {
   try {
     const { by, signature } = JSON.parse(Buffer.from(bytes).toString()) as Partial<Signature>;
-    return typeof by === 'string' && typeof signature === 'string' ? { by, signature } : undefined;
+    return isPublicKey(by) && typeof signature === 'string' ? { by, signature } : undefined;
   } catch {
     return undefined;
   }

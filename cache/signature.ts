@@ -6,6 +6,11 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject,
 const PUBLIC = /^ed25519:[A-Za-z0-9+/]{43}=$/;
 const PREFIX = 'ed25519:';
 
+/** Whether a value is a public key as configurations have it. */
+export function isPublicKey(value: unknown): value is string {
+  return typeof value === 'string' && PUBLIC.test(value);
+}
+
 export interface Signature {
   /** The public key of who signed. */
   readonly by: string;
@@ -45,7 +50,7 @@ export function isSigned(bytes: Uint8Array, { by, signature }: Signature): boole
 }
 
 function keyObject(text: string): KeyObject {
-  if (!PUBLIC.test(text)) throw new Error(`${text} is no public key`);
+  if (!isPublicKey(text)) throw new Error(`${text} is no public key`);
   const x = Buffer.from(text.slice(PREFIX.length), 'base64').toString('base64url');
   return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
 }

@@ -101,12 +101,18 @@ export function addSharing(root: Command, context: Context): void {
     .option('-a, --arch <arch>', ARCH_HELP)
     .option('-o, --output <directory>', 'where to; by default deploy/<service>-<engine>')
     .option('--replicas <n>', 'how many; by default 1', checkedBy(/^[1-9]\d{0,2}$/, 'a number from 1 to 999'))
-    .option('--prefix <directory>', 'where the image and the kernel will be on the hosts')
+    .option(
+      '--prefix <directory>',
+      'where the image and the kernel will be on the hosts',
+      checkedBy(/^(\/[\w.-]+)+$/, 'an absolute path of plain letters'),
+    )
     .option('--container <name>', 'for Kubernetes: where its container image goes, without name and tag')
     .addOption(new Option('--accel <name>', 'what the hosts have; by default kvm').choices(['kvm', 'tcg']))
     .option('--frozen', 'take nothing that is not pinned yet; the default where CI=true and there are pins')
     .action(async (service: string, options: DeployFlags) => {
       const { deploy } = await import('../commands/deploy.ts');
+      if (options.arch === 'all')
+        throw usage('what is deployed together is of one architecture', 'name it, and deploy the others apart');
       const { replicas, ...others } = options;
       const count = replicas === undefined ? undefined : Number(replicas);
       const { folder, files, next } = await deploy(caller, { ...others, service, replicas: count });

@@ -1,5 +1,6 @@
 import { yamlText } from '../manifest/text.ts';
 import { argvOf } from '../vm/argv.ts';
+import type { Forward } from '../vm/machine.ts';
 import { askedOf, type DeployedFile, type Deployment, emulatorOf } from './deployment.ts';
 
 /** The resource by which smolBSD's pods get /dev/kvm: that of the generic device plugin, as smolBSD configures it. */
@@ -26,7 +27,7 @@ export function kubernetesFiles(deployment: Deployment): { files: DeployedFile[]
     ],
     next: [
       `docker build -t ${image} . && docker push ${image}`,
-      `kubectl apply -f ${service}.yaml && kubectl rollout status deployment/${service}`,
+      `kubectl apply -f ${service}.yaml && kubectl rollout status deployment/${nameOf(service)}`,
       `the nodes need the generic device plugin with ${KVM}, as smolBSD's k8s/README.md sets it up`,
     ],
   };
@@ -49,10 +50,11 @@ ENV TMPDIR=${RUNTIME}
 USER ${USER}:${USER}
 ENTRYPOINT ${JSON.stringify([emulatorOf(machine), ...args])}
 `;
-  const labels = { 'app.kubernetes.io/name': service, 'app.kubernetes.io/managed-by': 'smol' };
-  const metadata = { name: service, labels: { ...labels, 'app.kubernetes.io/version': version } };
+  const name = nameOf(service);
+  const labels = { 'app.kubernetes.io/name': name, 'app.kubernetes.io/managed-by': 'smol' };
+  const metadata = { name, labels: { ...labels, 'app.kubernetes.io/version': version } };
   const ports = own.map(({ protocol, host, guest }) => ({
-    name: `port-${guest}`,
+    name: portName({ protocol, guest }),
     containerPort: host,
     protocol: protocol.toUpperCase(),
   }));
@@ -83,7 +85,7 @@ ENTRYPOINT ${JSON.stringify([emulatorOf(machine), ...args])}
           },
           containers: [
             {
-              name: service,
+              name,
               image,
               ports,
               ...(probe && {
@@ -110,13 +112,13 @@ ENTRYPOINT ${JSON.stringify([emulatorOf(machine), ...args])}
   const serviceManifest = {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { name: service, labels },
+    metadata: { name, labels },
     spec: {
       selector: labels,
       ports: own.map(({ protocol, guest }) => ({
-        name: `port-${guest}`,
+        name: portName({ protocol, guest }),
         port: guest,
-        targetPort: `port-${guest}`,
+        targetPort: portName({ protocol, guest }),
         protocol: protocol.toUpperCase(),
       })),
     },
@@ -124,10 +126,20 @@ ENTRYPOINT ${JSON.stringify([emulatorOf(machine), ...args])}
   return { text, manifests: own.length === 0 ? [deploymentManifest] : [deploymentManifest, serviceManifest] };
 }
 
+/** Of a container's port: at most 15 letters. */
+function portName({ protocol, guest }: Pick<Forward, 'protocol' | 'guest'>): string {
+  return `${protocol}-${guest}`;
+}
+
+/** A name as Kubernetes takes it, by RFC 1123. */
+function nameOf(service: string): string {
+  return service.replaceAll('_', '-');
+}
+
 /** How the kubelet asks whether a replica answers. */
 function probeOf({ forwards, ready }: Deployment): object | undefined {
   const forward = askedOf(forwards, ready);
   if (forward === undefined) return undefined;
-  const port = `port-${forward.guest}`;
+  const port = portName(forward);
   return ready.http === undefined ? { tcpSocket: { port } } : { httpGet: { path: ready.http, port } };
 }

@@ -1,4 +1,5 @@
 import { argvOf } from '../vm/argv.ts';
+import type { Forward } from '../vm/machine.ts';
 import { askedOf, type DeployedFile, type Deployment } from './deployment.ts';
 
 /**
@@ -24,10 +25,10 @@ export function nomadFiles(deployment: Deployment): { files: DeployedFile[]; nex
 
 function job(deployment: Deployment): string {
   const { service, version, prefix, files, forwards, ready, replicas } = deployment;
-  const label = (guest: number) => `port_${guest}`;
+  const label = ({ protocol, guest }: Forward) => `${protocol}_${guest}`;
   const machine = deployment.machine({ name: service, forwards: [], runtime: replaced('NOMAD_TASK_DIR') });
   const rules = forwards.map(
-    ({ protocol, guest }) => `,hostfwd=${protocol}::${replaced(`NOMAD_PORT_${label(guest)}`)}-:${guest}`,
+    (forward) => `,hostfwd=${forward.protocol}::${replaced(`NOMAD_PORT_${label(forward)}`)}-:${forward.guest}`,
   );
   const args = argumentsFor(argvOf(machine).slice(1), rules.join(''));
   const first = askedOf(forwards, ready);
@@ -54,7 +55,7 @@ job ${hcl(service)} {
   group ${hcl(service)} {
     count = ${replicas}
 
-    network {${forwards.map(({ guest }) => `\n      port ${hcl(label(guest))} {}`).join('')}
+    network {${forwards.map((forward) => `\n      port ${hcl(label(forward))} {}`).join('')}
     }
 ${
   first === undefined
@@ -62,7 +63,7 @@ ${
     : `
     service {
       name     = ${hcl(service)}
-      port     = ${hcl(label(first.guest))}
+      port     = ${hcl(label(first))}
       provider = "nomad"
 
       check {

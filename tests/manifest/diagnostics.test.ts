@@ -232,7 +232,7 @@ test('a wrong configuration, a wrong catalogue, a wrong lock file', async (t) =>
  --> smol.config.yaml:1:1
 1 | mirors: {a: b}
   | ^^^^^^
-  fix: use arch, cache, fs, mirrors, pools, release or sourceDate`,
+  fix: use arch, cache, executor, fs, mirrors, pools, registry, release or sourceDate`,
   );
   t.is(
     await told(t, `${GOOD}release: own\n`, {

@@ -167,7 +167,7 @@ test.serial('a job of Nomad, and what its qemu driver makes of it, boots', async
   const command = [
     ...['qemu-system-x86_64', '-machine', `type=pc,accel=${accelerator}`, '-name', path.basename(image_path)],
     ...['-m', `${resources[0]!.memory}M`, '-drive', `file=${image_path}`, '-nographic'],
-    ...args.map((each) => each.replaceAll(/\$\{NOMAD_PORT_port_80\}/g, String(port))),
+    ...args.map((each) => each.replaceAll(/\$\{NOMAD_PORT_tcp_80\}/g, String(port))),
   ];
   const { output } = start(t, command);
   await answers(t, port, output);
@@ -186,6 +186,8 @@ test('what an engine cannot give to a VM is said before anything is built', asyn
   t.regex(refused.stderr, /web cannot be deployed to kubernetes: it needs files of the host/);
   t.is((await box.smol(['deploy', 'web', '--to', 'swarm'])).code, 2);
   t.is((await box.smol(['deploy', 'web'])).code, 2);
+  t.is((await box.smol(['deploy', 'web', '--to', 'systemd', '--prefix', 'a b'])).code, 2);
+  t.regex((await box.smol(['deploy', 'web', '--to', 'systemd', '--arch', 'all'])).stderr, /one architecture/);
   const arm = new Sandbox(t);
   arm.write('smol.config.yaml', 'release: debian\n');
   const nomad = await arm.smol(['deploy', 'hello', '--to', 'nomad', '--arch', 'aarch64']);

@@ -267,16 +267,18 @@ test('names and passwords come from where docker, podman and their helpers keep 
   mkdirSync(docker);
   const push = (env: Record<string, string> = {}) =>
     box.smol(['push', 'rescue', target, '--arch', 'i386'], { env: { DOCKER_CONFIG: docker, ...env } });
+  const ends = async (code: number, result: ReturnType<typeof push>) =>
+    t.is((await result).code, code, (await result).stderr);
   const refused = await push();
-  t.is(refused.code, 3);
+  t.is(refused.code, 3, refused.stderr);
   t.regex(refused.stderr, /answers 401: it does not let us in/);
   t.regex(refused.stderr, new RegExp(`skopeo login ${registry.host}`));
 
   const login = (user: string) => ({ auths: { [registry.host]: { auth: Buffer.from(user).toString('base64') } } });
   writeFileSync(path.join(docker, 'config.json'), JSON.stringify(login('ci:wrong')));
-  t.is((await push()).code, 3);
+  await ends(3, push());
   writeFileSync(path.join(docker, 'config.json'), JSON.stringify(login('ci:s3cret')));
-  t.is((await push()).code, 0);
+  await ends(0, push());
 
   // A helper, as docker calls one.
   box.write(
@@ -287,12 +289,12 @@ echo '{"ServerURL":"","Username":"ci","Secret":"s3cret"}'\n`,
   );
   const PATH = `${box.path('bin')}:${process.env.PATH}`;
   writeFileSync(path.join(docker, 'config.json'), JSON.stringify({ credHelpers: { [registry.host]: 'test' } }));
-  t.is((await push({ PATH })).code, 0);
+  await ends(0, push({ PATH }));
   const lost = await push();
-  t.is(lost.code, 3);
+  t.is(lost.code, 3, lost.stderr);
   t.regex(lost.stderr, /docker-credential-test does not give the credentials/);
   writeFileSync(box.path('auth.json'), JSON.stringify(login('ci:s3cret')));
-  t.is((await push({ REGISTRY_AUTH_FILE: box.path('auth.json') })).code, 0);
+  await ends(0, push({ REGISTRY_AUTH_FILE: box.path('auth.json') }));
 });
 
 test('what is wrong with a name, a registry or what it gives is said', async (t) => {

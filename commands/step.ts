@@ -8,6 +8,7 @@ import { cacheRoot } from '../host/paths.ts';
 import { which } from '../host/process.ts';
 import { requirePrograms } from '../host/programs.ts';
 import { Project } from '../manifest/project.ts';
+import { blobsOf } from '../model/artifact.ts';
 import { noSuchAction } from '../model/problems.ts';
 import { CorruptBlob } from '../model/step.ts';
 import { KINDS } from '../tasks/kinds.ts';
@@ -31,7 +32,7 @@ export async function runStep(caller: Caller, { key, name = key, publish }: Step
   const [store, records] = [new Store(cache), new Records(cache)];
   const digests = new FileDigests(path.join(cache, 'digests.json'));
   const known = publish === undefined ? records.read(key) : undefined;
-  if (known !== undefined && store.has(known.output.digest)) return known;
+  if (known !== undefined && blobsOf(known.output).every((blob) => store.has(blob))) return known;
   const remote = Project.has(folder) ? await openRemote(await Project.find(folder), {}, caller) : undefined;
   const toolDigest = async (program: string) => {
     await requirePrograms([program], emit, signal);

@@ -83,6 +83,9 @@ async function again(
   }
   const quiet = new Engine({
     ...workshop,
+    // Nobody else's results, and nobody else's hosts.
+    remote: undefined,
+    executor: undefined,
     store,
     records: new Records(folder),
     history: new History(path.join(folder, 'history')),

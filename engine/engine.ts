@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { withLock } from '../host/lock.ts';
 import { type Artifact, blobsOf, type Digest } from '../model/artifact.ts';
@@ -240,7 +241,10 @@ export class Engine {
     return result;
   }
 
-  /** Has a step run elsewhere: what it is made of is shared first, under its key, and what comes of it is looked up after. */
+  /**
+   * Has a step run elsewhere: what it is made of is shared first, under its key, and what comes of it is looked up after. A file
+   * that is not for the store is put where only this job could have put it, so that no older one is taken for it.
+   */
   async #delegate(executor: Executor, keyed: Keyed): Promise<Result> {
     const { step, key, parts, inputs } = keyed;
     const { store, records, publications, emit } = this.#workshop;
@@ -249,11 +253,15 @@ export class Engine {
       emit({ type: 'step-started', step: step.name, kind: step.task.kind });
       const action = await store.putBytes(Buffer.from(framed(parts)));
       await this.#shared?.share([action, ...Object.values(inputs)]);
+      await using scratch = new Scratch(path.dirname(step.publish ?? this.#workshop.scratch));
+      const file = step.publish && path.join(await scratch.get(), 'published');
       const log = (line: string) => emit({ type: 'step-log', step: step.name, line });
-      const isDone = async () => (records.read(key) ?? (await this.#shared?.find(keyed))) !== undefined;
-      await executor.run(step, key, { signal: this.#signal, log, isDone });
+      const isDone = async () =>
+        (records.read(key) ?? (await this.#shared?.find(keyed))) !== undefined &&
+        (file === undefined || existsSync(file));
+      await executor.run(step, key, { file, signal: this.#signal, log, isDone });
       const record = records.read(key)!;
-      if (step.publish !== undefined) publications.note(step.publish, key, record.output);
+      if (file !== undefined) await publications.publish(file, step.publish!, key, record.output);
       this.#made.add(key);
       return record;
     });
@@ -282,7 +290,8 @@ export class Engine {
       this.done.push({ name: step.name, key: keyed.key, ran: true, output: again, log, ms });
       throw madeOtherwise(step.name);
     }
-    if (!this.#isStored(again)) throw new CorruptBlob(again.digest, 'was removed as soon as it was made');
+    if (!this.#isStored(again) && !(await this.#bring(step, again, keyed)))
+      throw new CorruptBlob(again.digest, 'was removed as soon as it was made');
     return again;
   }
 

@@ -55,13 +55,20 @@ export class Executor {
     step: Step,
     key: Digest,
     {
+      file,
       signal,
       log,
       isDone,
-    }: { signal: AbortSignal; log: (line: string) => void; isDone: () => boolean | Promise<boolean> },
+    }: {
+      /** Where the file goes that it makes, if it is not for the store. */
+      file: string | undefined;
+      signal: AbortSignal;
+      log: (line: string) => void;
+      isDone: () => boolean | Promise<boolean>;
+    },
   ): Promise<void> {
     const { command, cwd, retries } = this.#settings;
-    const [program = '', ...args] = wordsOf(command, step, key, this.#commandFor(step, key));
+    const [program = '', ...args] = wordsOf(command, step, key, this.#commandFor(step, key, file));
     for (let attempt = 0; ; attempt++) {
       const said: string[] = [];
       let problem: ProblemParts | undefined;
@@ -80,8 +87,8 @@ export class Executor {
     }
   }
 
-  #commandFor({ name, publish }: Step, key: Digest): string[] {
-    const where = publish === undefined ? [] : ['--publish', publish];
+  #commandFor({ name }: Step, key: Digest, file: string | undefined): string[] {
+    const where = file === undefined ? [] : ['--publish', file];
     return [...this.#settings.smol, 'step', 'run', key, '--name', name, ...where, '--json'];
   }
 }

@@ -3,7 +3,7 @@ import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { readChecked, writeChecked } from '../host/checked.ts';
 import { asProblem, isHeld, signature } from '../host/files.ts';
-import type { Artifact, Digest, Publication } from '../model/artifact.ts';
+import type { Artifact, Digest } from '../model/artifact.ts';
 
 /** Files that steps made outside the store, such as images: which key each is of, and whether it is still untouched. */
 export class Publications {
@@ -37,18 +37,14 @@ export class Publications {
   }
 
   /** Puts what a step made where it belongs, in place of what was there. */
-  async publish(made: string, file: string, key: Digest, artifact: Publication): Promise<void> {
+  async publish(made: string, file: string, key: Digest, artifact: Pick<Artifact, 'digest'>): Promise<void> {
     try {
       await rename(made, file);
     } catch (error) {
       throw asProblem(error, file);
     }
-    this.note(file, key, artifact);
-  }
-
-  /** Notes that a file is as the step with this key made it. */
-  note(file: string, key: Digest, { digest }: Pick<Artifact, 'digest'>): void {
-    writeChecked(this.#note(file), { key, digest, signature: untouched(file) }, 2);
+    const note = { key, digest: artifact.digest, signature: untouched(file) };
+    writeChecked(this.#note(file), note, 2);
   }
 
   #note(file: string): string {

@@ -13,7 +13,7 @@ export interface RunOptions {
   /** Files for standard input and output. A program writing to a file is faster than one writing to a pipe of ours. */
   readonly stdin?: string;
   readonly stdout?: string;
-  /** What it reads on its standard input, in place of a file. */
+  /** What it reads on its standard input, in place of a file: nothing secret, since it is on a command line for a moment. */
   readonly input?: string;
   /** The largest file that it may write, in bytes: it is ended when one becomes larger. */
   readonly fileLimit?: number;
@@ -41,9 +41,8 @@ export async function attempt(program: string, args: readonly string[], options:
     quiet: true,
     verbose: false,
     nothrow: true,
-    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: options.env ?? process.env,
-    ...(options.input !== undefined && { input: options.input }),
     ...(options.cwd && { cwd: options.cwd }),
     ...(options.signal && { signal: options.signal }),
   });
@@ -53,7 +52,8 @@ export async function attempt(program: string, args: readonly string[], options:
   // sh(1) counts in blocks of 512 bytes.
   const limit = options.fileLimit === undefined ? 'unlimited' : String(Math.ceil(options.fileLimit / 512));
   const output = await (options.input !== undefined
-    ? command`ulimit -f ${limit}; exec ${words}`
+    ? // By sh(1): a program that ends without reading it harms nobody then.
+      command`ulimit -f ${limit}; printf %s ${options.input} | ${words}`
     : options.stdout === undefined
       ? command`ulimit -f ${limit}; exec ${words} < ${from}`
       : command`ulimit -f ${limit}; exec ${words} < ${from} > ${options.stdout}`);

@@ -70,7 +70,8 @@ function installDebianPackages() {
   const run = (words) =>
     spawnSync(words[0], words.slice(1), {
       stdio: ['ignore', 2, 2],
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+      // No server that comes with a package is to be started by it (invoke-rc.d(8)): the tests start their own.
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
     }).status;
   if (run(install) === 0) return;
   run([...prefix, 'apt-get', 'update']);

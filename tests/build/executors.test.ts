@@ -113,6 +113,21 @@ test('what was lost is given again, what failed is not, and both are told apart'
   const alone = await elsewhere.smol(['build', 'a', '--arch', 'i386']);
   t.regex(alone.stderr, /no step with the key .* was given to others to run/);
 
+  // Hosts that leave the image elsewhere: an older one that is in place is not taken for it.
+  const scattered = await project(t, '', ['a'], mirrors);
+  t.is((await build(scattered, ['a'])).code, 0);
+  const old = digests(scattered, ['a']);
+  scattered.write('services/a/etc/motd', 'new\n');
+  const moves =
+    'kind=$1; shift; [ $kind = image ] || exec "$@"; "$@"; status=$?; rm images/.smol-scratch*/published; exit $status';
+  scattered.write('smol.config.yaml', mirrors + engine(scattered, moves));
+  const misled = await scattered.smol(['build', 'a', '--arch', 'i386']);
+  t.is(misled.code, 3, misled.stderr);
+  t.regex(misled.stderr, /nothing of it is in the cache here/);
+  scattered.write('smol.config.yaml', mirrors);
+  t.is((await build(scattered, ['a'])).code, 0);
+  t.notDeepEqual(digests(scattered, ['a']), old);
+
   const none = await project(t, "executor: {command: [no-such-engine, '{command}']}\n", ['a'], mirrors);
   t.regex(
     (await none.smol(['build', 'a', '--arch', 'i386'])).stderr,

@@ -208,6 +208,21 @@ test('nobody is believed but who is trusted, and no byte that is not what its di
   t.is(digestOf(fifth), digestOf(first));
 });
 
+test('what is verified is run here, whatever others have', async (t) => {
+  const { team, remote } = await filled(t);
+  const chancy = (box: Sandbox) => box.write('services/rescue/postinst/now.sh', 'date +%N > etc/now\n');
+  const first = team.machine(`${remote}\nmode: readwrite`);
+  chancy(first);
+  t.is((await build(first, [], { SMOL_CACHE_KEY: team.keyFile })).code, 0);
+  const second = team.machine(remote, first);
+  chancy(second);
+  t.deepEqual(ranSteps(await build(second)), ['image rescue-i386']);
+  t.is(digestOf(second), digestOf(first));
+  const verified = await second.smol(['build', 'rescue', '--arch', 'i386', '--verify']);
+  t.is(verified.code, 1, verified.stderr);
+  t.regex(verified.stderr, /not-reproducible.*now\.sh[\s\S]*etc\/now/);
+});
+
 test('namespaces keep apart what is trusted differently', async (t) => {
   const { nginx, team, remote, first } = await filled(t);
   const pr = team.machine(`${remote}\nmode: readwrite\nnamespace: pr`, first);

@@ -1,4 +1,4 @@
-import type { NoAnswer, Reply, Request, Tls } from '../host/http.ts';
+import { exchange, NoAnswer, type Reply, type Request, type Tls } from '../host/http.ts';
 import type { Digest } from '../model/artifact.ts';
 
 /** Where a cache by Bazel's HTTP protocol is, and how it is asked. */
@@ -116,8 +116,7 @@ export class BazelCache {
     return false;
   }
 
-  /** Gives up, for a reason that the answers themselves do not show. */
-  giveUp(detail: string): void {
+  #giveUp(detail: string): void {
     if (this.#isOff) return;
     this.#isOff = true;
     this.#onOff(detail);
@@ -141,14 +140,13 @@ export class BazelCache {
     most: number,
   ): Promise<T | undefined> {
     const { url, authorization, tls, patience } = this.#server;
-    const { exchange, NoAnswer } = await import('../host/http.ts');
     const headers = { ...request.headers, ...(authorization && { authorization }) };
     try {
       const reply = await exchange(`${url}/${path}`, { ...request, headers, tls, patience, signal: this.#signal });
       if (reply.status === 401 || reply.status === 403) {
         reply.drop();
         // One that lets everybody read and not everybody write.
-        if (request.method !== 'PUT') this.giveUp(`it answers ${reply.status}: it does not know who asks`);
+        if (request.method !== 'PUT') this.#giveUp(`it answers ${reply.status}: it does not know who asks`);
         return request.method === 'PUT' ? await use(reply) : undefined;
       }
       // 507: its disk is full, which keeps nobody from reading.
@@ -166,14 +164,14 @@ export class BazelCache {
       }
     } catch (error) {
       if (!(error instanceof NoAnswer)) throw error;
-      this.#fail((error as NoAnswer).message, most);
+      this.#fail(error.message, most);
       return undefined;
     }
   }
 
   #fail(detail: string, most: number): void {
     this.#failures++;
-    if (this.#failures >= most) this.giveUp(detail);
+    if (this.#failures >= most) this.#giveUp(detail);
   }
 
   #noteSpeed(bytes: number, ms: number): void {

@@ -157,10 +157,8 @@ export class RemoteCache {
 
   async #place(digest: Digest, store: Store): Promise<boolean> {
     if (await this.#cache.has(digest)) return true;
-    return store.has(digest) && this.#send(digest, await store.verifiedFile(digest), store.size(digest));
-  }
-
-  #send(digest: Digest, file: string, size: number): Promise<boolean> {
+    if (!store.has(digest)) return false;
+    const [file, size] = [await store.verifiedFile(digest), store.size(digest)];
     return this.#cache.put('cas', digest, () => ({ chunks: pieces(file), size }));
   }
 

@@ -3,7 +3,15 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, rmSync, statSy
 import path from 'node:path';
 import { type IndexedTree, indexTree, parseIndex } from '../formats/treeindex.ts';
 import { asProblem, pieces, sha256, signature, walk } from '../host/files.ts';
-import type { Blob, Digest, Entry, FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
+import {
+  type Blob,
+  blobsIn,
+  type Digest,
+  type Entry,
+  type FileEntry,
+  type Tree,
+  type TreeArtifact,
+} from '../model/artifact.ts';
 import { type BlobStore, CorruptBlob, type IntakeChecks } from '../model/step.ts';
 import { takeIn } from './intake.ts';
 
@@ -115,9 +123,7 @@ export class Store implements BlobStore {
     const indexed = indexTree(tree, this.#largest());
     const blob = await this.putBytes(indexed.index);
     this.#remember(blob.digest, indexed);
-    const blobs = new Set<Digest>();
-    for (const entry of tree) if (entry.type === 'file') blobs.add(entry.content.blob);
-    return { ...blob, kind: 'tree', blobs: [...blobs].sort(), entries: tree.length };
+    return { ...blob, kind: 'tree', blobs: blobsIn(tree), entries: tree.length };
   }
 
   async readTree({ digest }: Pick<TreeArtifact, 'digest'>): Promise<Tree> {

@@ -3,6 +3,11 @@ import { quote } from '../host/process.ts';
 
 /** Graphs in the words of other engines. */
 
+/** A command line for sh(1), in which both engines would replace what follows a dollar. */
+function command(words: readonly string[]): string {
+  return words.map(quote).join(' ').replaceAll('$', '$$$$');
+}
+
 /** A build.ninja (ninja-build.org/manual). `to` is its own name; the words after it are what was asked for. */
 export function ninjaText(
   { rules, goals, manifests, regenerate }: ExportedGraph,
@@ -10,7 +15,6 @@ export function ninjaText(
   asked: readonly string[],
 ): string {
   const path = (text: string) => text.replaceAll(/[$ :]/g, (character) => `$${character}`);
-  const command = (words: readonly string[]) => words.map(quote).join(' ').replaceAll('$', '$$$$');
   return [
     '# Written by `smol export ninja`. A step is run when something that it is made of has changed; what comes out the same',
     '# stops there.',
@@ -38,7 +42,6 @@ export function ninjaText(
 /** A makefile for POSIX make. It has no rule for itself: `smol export make` is to be called again when a manifest changes. */
 export function makeText({ rules, goals }: ExportedGraph): string {
   const path = (text: string) => text.replaceAll('$', '$$$$').replaceAll(/[ #\\]/g, (character) => `\\${character}`);
-  const command = (words: readonly string[]) => words.map(quote).join(' ').replaceAll('$', '$$$$');
   return [
     '# Written by `smol export make`; to be written again when a manifest or a list of files changes.',
     '.POSIX:',

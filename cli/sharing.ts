@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { type Command, Option } from 'commander';
+import type { Engine } from '../commands/deploy.ts';
 import { writeAtomically } from '../host/files.ts';
 import { usage } from '../model/problems.ts';
 import { bytes, either } from '../model/words.ts';
@@ -16,7 +17,7 @@ interface PushFlags {
 }
 
 interface DeployFlags {
-  to: 'systemd' | 'kubernetes' | 'nomad';
+  to: Engine;
   arch?: string;
   output?: string;
   replicas?: string;

@@ -239,13 +239,13 @@ async function machineFor(
   },
 ): Promise<Machine> {
   const { name, accelerator, disk, runtime, folder } = on;
-  const isInMemory = options.imageAsInitrd ?? runnable.run.imageAsInitrd;
-  return machineOf(isInMemory ? { ...runnable, partition: undefined } : runnable, options, {
+  return machineOf(runnable, options, {
     name,
     accelerator,
     kernel: { file: kernel, bytes: await readFile(kernel) },
-    initrd: isInMemory ? image?.file : initrd,
-    disk: isInMemory ? undefined : disk,
+    initrd,
+    image: image?.file,
+    disk,
     runtime,
     consoleLog: path.join(folder, 'console.log'),
   });

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { DeployedFile, Deployment } from '../fleet/deployment.ts';
+import { type DeployedFile, type Deployment, partsOf } from '../fleet/deployment.ts';
 import { kubernetesFiles } from '../fleet/kubernetes.ts';
 import { nomadFiles } from '../fleet/nomad.ts';
 import { systemdFiles } from '../fleet/systemd.ts';
@@ -9,12 +9,12 @@ import type { Digest } from '../model/artifact.ts';
 import { noEmulatorThere, notDeployable } from '../model/problems.ts';
 import type { Target } from '../plan/target.ts';
 import { copySparse } from '../tasks/sparsefile.ts';
-import { forwardsOf, machineOf, varsOf } from '../vm/runnable.ts';
+import { READY_SECONDS } from '../vm/ready.ts';
+import { forwardsOf, machineOf, varFile, varsOf } from '../vm/runnable.ts';
 import { type Built, buildTargets, planTargets, type Strictness } from './build.ts';
 import { type Caller, openSession, type Session } from './session.ts';
 
-export const ENGINES = ['systemd', 'kubernetes', 'nomad'] as const;
-export type Engine = (typeof ENGINES)[number];
+export type Engine = 'systemd' | 'kubernetes' | 'nomad';
 
 export interface DeployOptions extends Strictness {
   readonly service: string;
@@ -37,11 +37,17 @@ export interface Deployed {
   readonly next: readonly string[];
 }
 
-/** What each engine's files are, and what to do with them. */
-const WRITERS: Readonly<Record<Engine, (deployment: Deployment) => { files: DeployedFile[]; next: string[] }>> = {
-  systemd: systemdFiles,
-  kubernetes: kubernetesFiles,
-  nomad: nomadFiles,
+interface Writer {
+  /** What an engine's files are, and what to do with them. */
+  readonly write: (deployment: Deployment) => { files: DeployedFile[]; next: string[] };
+  /** Where the image and the kernel are on its hosts, if nobody says. */
+  readonly prefix: string;
+}
+
+const WRITERS: Readonly<Record<Engine, Writer>> = {
+  systemd: { write: systemdFiles, prefix: '/var/lib/smol' },
+  kubernetes: { write: kubernetesFiles, prefix: '/smol' },
+  nomad: { write: nomadFiles, prefix: '/opt/smol' },
 };
 
 /**
@@ -55,7 +61,7 @@ export async function deploy(caller: Caller, options: DeployOptions): Promise<De
     for (const target of targets) assertDeployable(target, options.to);
     const [built] = await buildTargets(session, targets, { ...options, toBoot: true });
     const deployment = await deploymentOf(session, built!, options);
-    const { files, next } = WRITERS[options.to](deployment);
+    const { files, next } = WRITERS[options.to].write(deployment);
     const folder = path.resolve(
       caller.folder,
       options.output ?? path.join('deploy', `${options.service}-${options.to}`),
@@ -65,11 +71,7 @@ export async function deploy(caller: Caller, options: DeployOptions): Promise<De
     for (const [name, value] of Object.entries(deployment.vars)) writeAtomically(path.join(folder, name), value);
     const binaries = await binariesOf(session, built!, deployment);
     for (const [name, from] of binaries) await copySparse(from, path.join(folder, name));
-    const names = [
-      ...files.map(({ name }) => name),
-      ...Object.keys(deployment.vars),
-      ...binaries.map(([name]) => name),
-    ];
+    const names = [...files.map(({ name }) => name), ...partsOf(deployment)];
     return { folder, files: names.sort(), next };
   } finally {
     session.close();
@@ -93,13 +95,12 @@ async function deploymentOf(session: Session, built: Built, options: DeployOptio
     kernel: named(kernel, 'kernel'),
     initrd: built.initrd && named(built.initrd, 'initrd'),
   };
-  const prefix =
-    options.prefix ?? (options.to === 'systemd' ? '/var/lib/smol' : options.to === 'nomad' ? '/opt/smol' : '/smol');
+  const prefix = options.prefix ?? WRITERS[options.to].prefix;
   const bytes = readFileSync(await session.workshop.store.verifiedFile(kernel));
-  const varNames = Object.entries(varsOf(target, {})).map(([name, value]) => [
-    `${target.service}-${version}.var.${name}`,
-    value,
-  ]);
+  const ready = target.run.ready ?? {};
+  // What the guest is told is in a file of this version.
+  const toldIn = (file: string) => `${target.service}-${version}.${path.posix.basename(file)}`;
+  const vars = Object.entries(varsOf(target, {})).map(([name, value]) => [toldIn(varFile('', name)), value]);
   const accelerator = options.accel ?? 'kvm';
   return {
     service: target.service,
@@ -107,29 +108,30 @@ async function deploymentOf(session: Session, built: Built, options: DeployOptio
     replicas: options.replicas ?? 1,
     prefix,
     files,
-    vars: Object.fromEntries(varNames) as Record<string, string>,
+    vars: Object.fromEntries(vars) as Record<string, string>,
     forwards: forwardsOf(target, {}),
-    ready: target.run.ready ?? {},
+    ready,
+    patience: ready.timeout ?? READY_SECONDS,
     container: options.container ?? session.project.config.value.registry,
     machine: ({ forwards, runtime, name }) => {
       const at = (file: string) => path.posix.join(prefix, file);
-      const isInMemory = target.run.imageAsInitrd;
       const machine = machineOf(
-        isInMemory ? { ...target, partition: undefined } : target,
+        target,
         {},
         {
           name,
           accelerator,
           kernel: { file: at(files.kernel), bytes },
-          initrd: isInMemory ? at(files.image) : files.initrd && at(files.initrd),
-          disk: isInMemory ? undefined : { file: at(files.image), format: 'raw', snapshot: true },
+          initrd: files.initrd && at(files.initrd),
+          image: at(files.image),
+          disk: { file: at(files.image), format: 'raw', snapshot: true },
           runtime,
           consoleLog: '',
         },
       );
       const firmware = machine.firmware.map(({ name: key, file }) => ({
         name: key,
-        file: file.startsWith(`${runtime}/`) ? at(`${target.service}-${version}.${path.posix.basename(file)}`) : file,
+        file: file.startsWith(`${runtime}/`) ? at(toldIn(file)) : file,
       }));
       return { ...machine, forwards, firmware, stdio: true };
     },

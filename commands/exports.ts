@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { canonical } from '../engine/key.ts';
 import { isFile, readIfThere, sha256, walk, writeAtomically } from '../host/files.ts';
-import { packageRoot } from '../host/paths.ts';
+import { ownCommand, packageRoot } from '../host/paths.ts';
 import type { Project } from '../manifest/project.ts';
 import { noSuchStep } from '../model/problems.ts';
 import type { Step } from '../model/step.ts';
@@ -48,7 +48,7 @@ export async function exportGraph(caller: Caller, options: BuildOptions): Promis
       rules: [...rules.values()],
       goals: [...new Set(goals)],
       manifests: manifestsOf(targets, [...rules.values()], project),
-      regenerate: [...smol(), 'export'],
+      regenerate: [...ownCommand(), 'export'],
     };
   } finally {
     session.close();
@@ -86,10 +86,6 @@ export async function buildStep(caller: Caller, options: StepBuildOptions): Prom
   }
 }
 
-function smol(): string[] {
-  return [process.execPath, process.argv[1]!];
-}
-
 function stampOf({ name }: Step): string {
   const readable = name.replaceAll(/[^A-Za-z0-9.-]+/g, '_').slice(-60);
   return `.smol/stamps/${readable}.${sha256(name).slice(0, 8)}`;
@@ -108,7 +104,7 @@ function ruleFor(step: Step, { service, arch }: Target, project: Project): Rule 
     stamp,
     inputs: [...Object.values(inputs).map(stampOf), ...filesOf(step, project).map((file) => within(project, file))],
     command: [
-      ...[...smol(), 'step', 'build', step.name, '--for', service, '--arch', arch],
+      ...[...ownCommand(), 'step', 'build', step.name, '--for', service, '--arch', arch],
       ...['--stamp', stamp, '--told', told],
     ],
   };

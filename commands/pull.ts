@@ -3,7 +3,7 @@ import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { Scratch, sweepScratch } from '../engine/scratch.ts';
 import { type DiskChunks, parseChunks } from '../formats/diskchunks.ts';
-import { type Descriptor, isFor, type Manifest, TITLE, TYPES } from '../formats/oci.ts';
+import { type Descriptor, hexOf, isFor, type Manifest, TITLE, TYPES } from '../formats/oci.ts';
 import { referenceText } from '../formats/reference.ts';
 import { readChecked, remember, writeChecked } from '../host/checked.ts';
 import { isFile, makeDirectory, readIfThere, sha256, signature } from '../host/files.ts';
@@ -19,6 +19,7 @@ import { type FoundManifest, Repository } from '../registry/repository.ts';
 import { copySparse } from '../tasks/sparsefile.ts';
 import { referenceFrom } from './references.ts';
 import type { Caller } from './session.ts';
+import { asStep } from './transferstep.ts';
 
 export interface PullOptions {
   readonly reference: string;
@@ -49,7 +50,6 @@ interface Note {
   readonly config: MachineConfig | undefined;
   /** Of the disk, as `signature` has it: whoever changes it makes it worth nothing. */
   readonly disk: string;
-  readonly received: number;
 }
 
 /** What nobody has run or pulled for so long is removed by `smol gc`: milliseconds. */
@@ -135,7 +135,7 @@ function pulledRoot(): string {
 }
 
 function folderOf(digest: string): string {
-  return path.join(pulledRoot(), digest.replace('sha256:', ''));
+  return path.join(pulledRoot(), hexOf(digest));
 }
 
 function tagFile(name: string, arch: string | undefined): string {
@@ -190,10 +190,7 @@ async function download(
   { digest, value }: FoundManifest,
   folder: string,
 ): Promise<Pulled> {
-  const step = `pull ${name}`;
-  const started = performance.now();
-  caller.emit({ type: 'step-started', step, kind: 'pull' });
-  try {
+  const { size } = await asStep(caller, 'pull', name, async (step) => {
     await using scratch = new Scratch(pulledRoot());
     const made = path.join(await scratch.get(), 'image');
     mkdirSync(made);
@@ -210,20 +207,14 @@ async function download(
     }
     chmodSync(path.join(made, DISK), 0o444);
     const disk = diskSignature(path.join(made, DISK))!;
-    const note: Note = { repository: repository.name, digest, arch: config?.arch, config, disk, received };
+    const note: Note = { repository: repository.name, digest, arch: config?.arch, config, disk };
     writeChecked(path.join(made, NOTE), note);
     // One that was there and was changed.
     rmSync(folder, { recursive: true, force: true });
     await rename(made, folder);
-    const ms = performance.now() - started;
-    const key = digest.replace('sha256:', '');
-    const over = { cached: false, ms, key, digest: key, size: received, inputs: [] };
-    caller.emit({ type: 'step-finished', step, kind: 'pull', ...over });
-    return pulledIn(folder, name, received);
-  } catch (error) {
-    caller.emit({ type: 'step-failed', step, kind: 'pull', ms: performance.now() - started });
-    throw error;
-  }
+    return { digest, size: received };
+  });
+  return pulledIn(folder, name, size);
 }
 
 async function configOf(

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Records } from '../cache/records.ts';
 import { Scratch } from '../engine/scratch.ts';
-import { type Descriptor, INDEX, MANIFEST, type Manifest, platformOf, TYPES } from '../formats/oci.ts';
+import { type Descriptor, hexOf, INDEX, MANIFEST, type Manifest, platformOf, TYPES } from '../formats/oci.ts';
 import { type Reference, referenceText } from '../formats/reference.ts';
 import { readChecked, remember } from '../host/checked.ts';
 import { cacheRoot } from '../host/paths.ts';
@@ -17,6 +17,7 @@ import { billOfMaterials, provenance, type Recorded } from './attest.ts';
 import { type Built, buildTargets, planTargets, type Strictness } from './build.ts';
 import { referenceFor } from './references.ts';
 import { type Caller, openSession, type Session } from './session.ts';
+import { asStep } from './transferstep.ts';
 
 export interface PushOptions extends Strictness {
   /** The service, and a tag after a colon; without one `latest`. */
@@ -51,26 +52,21 @@ export async function push(caller: Caller, options: PushOptions): Promise<Pushed
     const repository = new Repository(reference, 'pull,push', caller.signal);
     const keyFile = options.sign && path.resolve(caller.folder, options.sign);
     const name = referenceText(reference);
-    const started = performance.now();
-    caller.emit({ type: 'step-started', step: `push ${name}`, kind: 'push' });
-    let sent = 0;
-    const manifests: Descriptor[] = [];
-    for (const each of built) {
-      const one = await pushOne(session, repository, each, built.length === 1 ? reference.tag : undefined, keyFile);
-      manifests.push(one.descriptor);
-      sent += one.sent;
-    }
-    const [only] = manifests;
-    const whole =
-      manifests.length === 1
-        ? only!
-        : await repository.putManifest({ schemaVersion: 2, mediaType: INDEX, manifests }, INDEX, reference.tag);
-    if (keyFile && whole !== only) await signImage(repository, whole.digest, keyFile);
-    const digest = whole.digest.replace('sha256:', '');
-    const ms = performance.now() - started;
-    const over = { cached: false, ms, key: digest, digest, size: sent, inputs: [] };
-    caller.emit({ type: 'step-finished', step: `push ${name}`, kind: 'push', ...over });
-    return { reference: name, digest: whole.digest, archs: targets.map(({ arch }) => arch), sent };
+    const { digest, size } = await asStep(caller, 'push', name, async () => {
+      let sent = 0;
+      const manifests: Descriptor[] = [];
+      for (const each of built) {
+        const one = await pushOne(session, repository, each, built.length === 1 ? reference.tag : undefined, keyFile);
+        manifests.push(one.descriptor);
+        sent += one.sent;
+      }
+      if (manifests.length === 1) return { digest: manifests[0]!.digest, size: sent };
+      const index = { schemaVersion: 2, mediaType: INDEX, manifests };
+      const whole = await repository.putManifest(index, INDEX, reference.tag);
+      if (keyFile) await signImage(repository, whole.digest, keyFile);
+      return { digest: whole.digest, size: sent };
+    });
+    return { reference: name, digest, archs: targets.map(({ arch }) => arch), sent: size };
   } finally {
     session.close();
   }
@@ -114,7 +110,7 @@ async function pushOne(
   const { isReferrer: _, ...stored } = await repository.putManifest(manifest, MANIFEST, tag);
   const descriptor = { ...stored, platform: platformOf(target.guest, target.arch) };
   const steps = await recorded(session, target);
-  const subject = { name: target.name, sha256: stored.digest.replace('sha256:', '') };
+  const subject = { name: target.name, sha256: hexOf(stored.digest) };
   await attach(repository, stored, provenance(target, subject, steps, session.project.root) as object, TYPES.statement);
   const created = target.sourceDate ?? 0;
   await attach(repository, stored, billOfMaterials(target, subject, steps, created) as object, TYPES.spdx);

@@ -2,11 +2,8 @@ import * as problems from '../model/problems.ts';
 import { GUESTS } from '../vm/guests.ts';
 import type { RunningVm } from '../vm/launch.ts';
 import type { Forward } from '../vm/machine.ts';
-import { untilHttp, untilTcp } from '../vm/ready.ts';
+import { askedOf, READY_SECONDS, untilHttp, untilTcp } from '../vm/ready.ts';
 import type { Runnable } from '../vm/runnable.ts';
-
-/** How long a service may take to answer where nobody says, in seconds. */
-const READY_SECONDS = 60;
 
 /** Settles when the service answers or the signal is aborted; throws how the guest failed. */
 export async function untilReady(
@@ -22,7 +19,7 @@ export async function untilReady(
   const over = new AbortController();
   const stop = AbortSignal.any([signal, over.signal]);
   const timer = setTimeout(() => over.abort(), seconds * 1000);
-  const forward = askedPort(target, forwards);
+  const forward = askedOf(forwards, ready);
   const url = pageOf(target, forwards);
   const words = ready?.console;
   const what =
@@ -69,14 +66,9 @@ export async function untilReady(
   }
 }
 
-/** The forward whose port is asked whether the service answers. */
-function askedPort({ run: { ready } }: Pick<Runnable, 'run'>, forwards: readonly Forward[]): Forward | undefined {
-  return forwards.find(({ protocol, guest: port }) => protocol === 'tcp' && (ready?.port ?? port) === port);
-}
-
 /** The page that a service answers with, if it is asked for one. */
 export function pageOf(runnable: Pick<Runnable, 'run'>, forwards: readonly Forward[]): string | undefined {
-  const forward = askedPort(runnable, forwards);
+  const forward = askedOf(forwards, runnable.run.ready);
   const { http } = runnable.run.ready ?? {};
   return forward && http && `http://${forward.address}:${forward.host}${http}`;
 }

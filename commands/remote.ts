@@ -57,7 +57,8 @@ export async function openRemote(
     if (wanted || requireCache) throw problems.noRemoteCache();
     return undefined;
   }
-  const { url, mode = 'read', trust, namespace = 'trunk', alsoRead = [], timeout = 5, tls = {} } = remote;
+  // What it does not say, the schema does.
+  const { url, mode, trust, namespace, alsoRead, timeout, tls = {} } = remote;
   const letters = wanted ?? (mode === 'readwrite' ? 'rw' : 'r');
   if (letters === '') return undefined;
   const writes = letters.includes('w');
@@ -68,12 +69,12 @@ export async function openRemote(
       url,
       authorization: authorization(),
       tls: { ca: file(tls.ca), cert: file(tls.cert), key: file(tls.key) },
-      patience: timeout * 1000,
+      patience: timeout! * 1000,
     },
     reads: letters.includes('r'),
     writes,
     required: requireCache,
-    namespaces: [...new Set([namespace, ...alsoRead])],
+    namespaces: [...new Set([namespace!, ...alsoRead!])],
     trust,
     privateKey: writes ? await signingKey(url, trust === 'anyone') : undefined,
   };

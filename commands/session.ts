@@ -11,9 +11,8 @@ import { sweepScratch } from '../engine/scratch.ts';
 import type { Workshop } from '../engine/workshop.ts';
 import { FileDigests } from '../host/digests.ts';
 import { makeDirectory } from '../host/files.ts';
-import { cacheRoot } from '../host/paths.ts';
-import { which } from '../host/process.ts';
-import { requirePrograms } from '../host/programs.ts';
+import { cacheRoot, ownCommand } from '../host/paths.ts';
+import { programDigest, requiredDigest } from '../host/programs.ts';
 import { Pins } from '../manifest/lock.ts';
 import { Project } from '../manifest/project.ts';
 import type { Emit } from '../model/event.ts';
@@ -68,10 +67,6 @@ export async function openSession(
   new Projects(cache).add(project.root);
   const digests = new FileDigests(path.join(cache, 'digests.json'));
   const { pools = {}, mirrors = {} } = project.config.value;
-  const knownTool = async (program: string) => {
-    const file = which(program);
-    return file && (await digests.of(file)).sha256;
-  };
   const workshop: Workshop = {
     store: new Store(cache),
     records: new Records(cache),
@@ -82,10 +77,7 @@ export async function openSession(
     executor: executorOf(project),
     scratch,
     locks: path.join(cache, 'locks'),
-    toolDigest: async (program) => {
-      await requirePrograms([program], emit, signal);
-      return (await knownTool(program))!;
-    },
+    toolDigest: (program) => requiredDigest(program, digests, emit, signal),
     emit,
     signal,
   };
@@ -105,7 +97,7 @@ export async function openSession(
     workshop,
     tally: new Tally(cache),
     history: workshop.history,
-    knownTool,
+    knownTool: (program) => programDigest(program, digests),
     engine: (options) => new Engine(workshop, { ...options, anew: accessOf(use.cache).local === 'w' }),
     close: () => {
       digests.save();
@@ -118,6 +110,6 @@ export async function openSession(
 function executorOf({ config, root }: Project): Workshop['executor'] {
   const executor = config.value.executor;
   if (executor === undefined) return undefined;
-  const { command, kinds = [], slots = 8, retries = 2, smol = [process.execPath, process.argv[1]!] } = executor;
-  return { command, kinds, slots, retries, smol, cwd: root };
+  const { command, kinds, slots, retries, smol = ownCommand() } = executor;
+  return { command, kinds: kinds!, slots: slots!, retries: retries!, smol, cwd: root };
 }

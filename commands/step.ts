@@ -5,8 +5,7 @@ import { perform } from '../engine/action.ts';
 import { FileDigests } from '../host/digests.ts';
 import { makeDirectory } from '../host/files.ts';
 import { cacheRoot } from '../host/paths.ts';
-import { which } from '../host/process.ts';
-import { requirePrograms } from '../host/programs.ts';
+import { requiredDigest } from '../host/programs.ts';
 import { Project } from '../manifest/project.ts';
 import { blobsOf } from '../model/artifact.ts';
 import { noSuchAction } from '../model/problems.ts';
@@ -34,25 +33,16 @@ export async function runStep(caller: Caller, { key, name = key, publish }: Step
   const known = publish === undefined ? records.read(key) : undefined;
   if (known !== undefined && blobsOf(known.output).every((blob) => store.has(blob))) return known;
   const remote = Project.has(folder) ? await openRemote(await Project.find(folder), {}, caller) : undefined;
-  const toolDigest = async (program: string) => {
-    await requirePrograms([program], emit, signal);
-    return (await digests.of(which(program)!)).sha256;
-  };
-  const bench = {
-    store,
-    records,
-    remote,
-    scratch: path.join(cache, 'scratch'),
-    tasks: KINDS,
-    toolDigest,
-    emit,
-    signal,
-  };
+  const toolDigest = (program: string) => requiredDigest(program, digests, emit, signal);
+  const scratch = path.join(cache, 'scratch');
+  const worker = { store, records, remote, scratch, tasks: KINDS, toolDigest, emit, signal };
   try {
-    return await perform(bench, { key, name, publish: publish && path.resolve(folder, publish) });
+    return await perform(worker, { key, name, publish: publish && path.resolve(folder, publish) });
   } catch (error) {
     // Nobody here knows how to make it again.
     if (error instanceof CorruptBlob) throw noSuchAction(key);
     throw error;
+  } finally {
+    digests.save();
   }
 }

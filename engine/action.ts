@@ -1,8 +1,9 @@
+import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import type { KeyRecord, Records } from '../cache/records.ts';
 import type { RemoteCache } from '../cache/remote.ts';
 import type { Store } from '../cache/store.ts';
-import { type Artifact, blobsOf, type Digest } from '../model/artifact.ts';
+import { type Artifact, blobsIn, type Digest } from '../model/artifact.ts';
 import type { Emit } from '../model/event.ts';
 import type { Json } from '../model/json.ts';
 import { foreignAction, noSuchAction } from '../model/problems.ts';
@@ -69,7 +70,6 @@ export async function perform(worker: Worker, { key, name, publish }: ActionOpti
   signal.throwIfAborted();
   if (output.kind === 'publication') {
     if (publish === undefined) throw foreignAction(key, 'it makes a file, and --publish does not say where');
-    const { rename } = await import('node:fs/promises');
     await rename(path.join(await scratch.get(), output.file), publish);
   }
   const ms = Math.round(performance.now() - started);
@@ -104,17 +104,9 @@ async function artifactOf(text: string, worker: Worker): Promise<Artifact> {
   await present(digest, worker);
   if (kind === 'blob') return { kind, digest, size: store.size(digest) };
   const tree = await store.readTree({ digest });
-  const blobs = new Set<Digest>();
-  for (const entry of tree) if (entry.type === 'file') blobs.add(entry.content.blob);
-  const artifact = {
-    kind: 'tree',
-    digest,
-    size: store.size(digest),
-    blobs: [...blobs].sort(),
-    entries: tree.length,
-  } as const;
-  await Promise.all(blobsOf(artifact).map((blob) => present(blob, worker)));
-  return artifact;
+  const blobs = blobsIn(tree);
+  await Promise.all(blobs.map((blob) => present(blob, worker)));
+  return { kind: 'tree', digest, size: store.size(digest), blobs, entries: tree.length };
 }
 
 async function present(digest: Digest, { store, remote }: Worker): Promise<void> {

@@ -1,5 +1,5 @@
-import type { Service } from '../model/manifest.ts';
 import { EMULATORS, type Forward, type Machine } from '../vm/machine.ts';
+import type { Ready } from '../vm/ready.ts';
 
 /** What an engine is told of a service: pure data, from which its files are written. */
 export interface Deployment {
@@ -14,7 +14,9 @@ export interface Deployment {
   /** What the guest is told, by the names of the files that hold it. */
   readonly vars: Readonly<Record<string, string>>;
   readonly forwards: readonly Forward[];
-  readonly ready: NonNullable<NonNullable<Service['run']>['ready']>;
+  readonly ready: Ready;
+  /** How long it may take to answer, in seconds. */
+  readonly patience: number;
   readonly container: string | undefined;
   /** The machine with the forwards and the folder for its sockets that an instance has. */
   machine(instance: {
@@ -36,7 +38,7 @@ export function emulatorOf({ arch }: Pick<Machine, 'arch'>): string {
   return `/usr/bin/${EMULATORS[arch]}`;
 }
 
-/** The forward whose guest is to be asked whether it is up; undefined if it has no TCP port. */
-export function askedOf(forwards: readonly Forward[], { port }: Deployment['ready']): Forward | undefined {
-  return forwards.find(({ protocol, guest }) => protocol === 'tcp' && (port === undefined || guest === port));
+/** The names of all that a host needs of a version: image, kernel, initial RAM disk, what the guest is told. */
+export function partsOf({ files, vars }: Pick<Deployment, 'files' | 'vars'>): string[] {
+  return [files.image, files.kernel, ...(files.initrd ? [files.initrd] : []), ...Object.keys(vars)];
 }

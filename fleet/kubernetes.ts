@@ -1,7 +1,9 @@
+import { packagesOf } from '../host/programs.ts';
 import { yamlText } from '../manifest/text.ts';
 import { argvOf } from '../vm/argv.ts';
-import type { Forward } from '../vm/machine.ts';
-import { askedOf, type DeployedFile, type Deployment, emulatorOf } from './deployment.ts';
+import { EMULATORS, type Forward } from '../vm/machine.ts';
+import { askedOf } from '../vm/ready.ts';
+import { type DeployedFile, type Deployment, emulatorOf, partsOf } from './deployment.ts';
 
 /** The resource by which smolBSD's pods get /dev/kvm: that of the generic device plugin, as smolBSD configures it. */
 const KVM = 'squat.ai/kvm';
@@ -9,7 +11,6 @@ const KVM = 'squat.ai/kvm';
 const USER = 65532;
 /** Where QEMU may write. */
 const RUNTIME = '/tmp';
-const PACKAGES = { amd64: 'qemu-system-x86', i386: 'qemu-system-x86', 'evbarm-aarch64': 'qemu-system-arm' } as const;
 const ARCHITECTURES = { amd64: 'amd64', i386: 'amd64', 'evbarm-aarch64': 'arm64' } as const;
 
 /**
@@ -34,18 +35,17 @@ export function kubernetesFiles(deployment: Deployment): { files: DeployedFile[]
 }
 
 function describe(deployment: Deployment, image: string): { text: string; manifests: object[] } {
-  const { service, version, prefix, files, vars, forwards, ready, replicas } = deployment;
+  const { service, version, prefix, forwards, patience, replicas } = deployment;
   // In a pod all addresses are its own.
   const own = forwards.map((forward) => ({ ...forward, address: '0.0.0.0' }));
   const machine = deployment.machine({ name: service, forwards: own, runtime: RUNTIME });
   const [, ...args] = argvOf(machine);
-  const parts = [files.image, files.kernel, ...(files.initrd ? [files.initrd] : []), ...Object.keys(vars)];
   const text = `# Written by \`smol deploy ${service} --to kubernetes\`.
 FROM debian:bookworm-slim
 RUN apt-get update \\
- && apt-get install -y --no-install-recommends ${PACKAGES[machine.arch]} \\
+ && apt-get install -y --no-install-recommends ${packagesOf([EMULATORS[machine.arch]]).join(' ')} \\
  && rm -rf /var/lib/apt/lists/*
-COPY ${parts.join(' ')} ${prefix}/
+COPY ${partsOf(deployment).join(' ')} ${prefix}/
 ENV TMPDIR=${RUNTIME}
 USER ${USER}:${USER}
 ENTRYPOINT ${JSON.stringify([emulatorOf(machine), ...args])}
@@ -89,7 +89,7 @@ ENTRYPOINT ${JSON.stringify([emulatorOf(machine), ...args])}
               image,
               ports,
               ...(probe && {
-                startupProbe: { ...probe, periodSeconds: 1, failureThreshold: ready.timeout ?? 60 },
+                startupProbe: { ...probe, periodSeconds: 1, failureThreshold: patience },
                 readinessProbe: { ...probe, periodSeconds: 5 },
               }),
               resources: {

@@ -1,6 +1,7 @@
 import { argvOf } from '../vm/argv.ts';
 import type { Forward } from '../vm/machine.ts';
-import { askedOf, type DeployedFile, type Deployment } from './deployment.ts';
+import { askedOf } from '../vm/ready.ts';
+import type { DeployedFile, Deployment } from './deployment.ts';
 
 /**
  * What Nomad's qemu driver says by itself, and so must not be said again: QEMU's program, -machine with a type, -name, -m, one

@@ -1,9 +1,7 @@
 import { argvOf } from '../vm/argv.ts';
 import type { Forward } from '../vm/machine.ts';
-import { askedOf, type DeployedFile, type Deployment, emulatorOf } from './deployment.ts';
-
-/** Seconds that a service may take to answer, if it does not say. */
-const PATIENCE = 60;
+import { askedOf } from '../vm/ready.ts';
+import { type DeployedFile, type Deployment, emulatorOf, partsOf } from './deployment.ts';
 
 /**
  * Units of systemd (systemd.unit(5), systemd.exec(5)): one for each replica, which counts as started when its service answers,
@@ -11,7 +9,7 @@ const PATIENCE = 60;
  * use its files, its ports and /dev/kvm.
  */
 export function systemdFiles(deployment: Deployment): { files: DeployedFile[]; next: string[] } {
-  const { service, replicas, prefix, files, vars } = deployment;
+  const { service, replicas, prefix } = deployment;
   const numbers = Array.from({ length: replicas }, (_, n) => n + 1);
   const units = numbers.map((n) => ({ name: `smol-${service}-${n}.service`, text: unit(deployment, n) }));
   const target = {
@@ -24,7 +22,6 @@ Wants=${units.map(({ name }) => name).join(' ')}
 WantedBy=multi-user.target
 `,
   };
-  const parts = [files.image, files.kernel, ...(files.initrd ? [files.initrd] : []), ...Object.keys(vars)];
   const apply = {
     name: 'apply.sh',
     mode: 0o755,
@@ -34,7 +31,7 @@ WantedBy=multi-user.target
 set -eu
 cd "$(dirname "$0")"
 mkdir -p ${prefix}
-cp --sparse=always ${parts.join(' ')} ${prefix}/
+cp --sparse=always ${partsOf(deployment).join(' ')} ${prefix}/
 cp smol-${service}-*.service smol-${service}.target /etc/systemd/system/
 systemctl daemon-reload
 systemctl enable smol-${service}.target
@@ -52,13 +49,12 @@ done
   };
 }
 
-function unit({ service, version, forwards, ready, prefix, files, machine }: Deployment, n: number): string {
+function unit({ service, version, forwards, ready, patience, prefix, files, machine }: Deployment, n: number): string {
   const name = `smol-${service}-${n}`;
   const own = forwards.map((forward) => ({ ...forward, host: forward.host + n - 1 }));
   const described = machine({ name, forwards: own, runtime: `/run/${name}` });
   const [, ...args] = argvOf(described);
   const usesKvm = described.accelerator === 'kvm';
-  const patience = ready.timeout ?? PATIENCE;
   const check = checkOf(own, ready, patience);
   return `# Written by \`smol deploy ${service} --to systemd\`.
 [Unit]

@@ -59,6 +59,10 @@ export const TYPES = {
   cosign: 'application/vnd.dev.cosign.simplesigning.v1+json',
 } as const;
 
+/** A digest as descriptors have it, of its hex digits; and the other way. */
+export const digestOf = (hex: string) => `sha256:${hex}`;
+export const hexOf = (digest: string) => digest.replace('sha256:', '');
+
 /** The configuration of what has none (image specification, "Guidance for an Empty Descriptor"). */
 export const EMPTY = {
   bytes: Buffer.from('{}'),

@@ -23,6 +23,11 @@ export function packageVersion(): string {
   return manifest.version;
 }
 
+/** The words that start smol as this process was started. */
+export function ownCommand(): string[] {
+  return [process.execPath, process.argv[1]!];
+}
+
 /** Where the cache is: $SMOL_CACHE, else smol/ in the XDG cache directory. */
 export function cacheRoot(): string {
   const base = process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache');

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, openSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import type { Options as ZxOptions } from 'zx/core';
 import { programFailed } from '../model/problems.ts';
 
 /** Programs of the host. The only file that starts any. */
@@ -30,17 +31,16 @@ export function quote(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
+/** zx with sh(1) and its quoting, saying nothing by itself. */
+async function shell(options: Partial<ZxOptions>) {
+  const { $ } = await import('zx/core');
+  return $({ shell: '/bin/sh', prefix: '', quote, quiet: true, verbose: false, nothrow: true, ...options });
+}
+
 /** Runs a program to its end, whatever its exit code. Rejects if the signal is aborted; the program is then ended. */
 export async function attempt(program: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-  const { $ } = await import('zx/core');
   options.signal?.throwIfAborted();
-  const command = $({
-    shell: '/bin/sh',
-    prefix: '',
-    quote,
-    quiet: true,
-    verbose: false,
-    nothrow: true,
+  const command = await shell({
     stdio: ['ignore', 'pipe', 'pipe'],
     env: options.env ?? process.env,
     ...(options.cwd && { cwd: options.cwd }),
@@ -77,19 +77,9 @@ export async function follow(
   args: readonly string[],
   { cwd, signal, line }: { readonly cwd: string; readonly signal: AbortSignal; readonly line: (text: string) => void },
 ): Promise<number | null> {
-  const { $ } = await import('zx/core');
   signal.throwIfAborted();
   const words = [program, ...args];
-  const command = $({
-    shell: '/bin/sh',
-    prefix: '',
-    quote,
-    quiet: true,
-    verbose: false,
-    nothrow: true,
-    cwd,
-    signal,
-  })`exec ${words} 2>&1 < /dev/null`;
+  const command = (await shell({ cwd, signal }))`exec ${words} 2>&1 < /dev/null`;
   for await (const text of command) line(text);
   const { exitCode } = await command;
   signal.throwIfAborted();

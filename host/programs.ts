@@ -1,5 +1,6 @@
 import type { Emit } from '../model/event.ts';
 import { installFailed, missingPrograms } from '../model/problems.ts';
+import type { FileDigests } from './digests.ts';
 import { attempt, which } from './process.ts';
 
 /** Which Debian package brings a program that smol may run. */
@@ -26,7 +27,8 @@ export function installCommand(programs: readonly string[]): string | undefined 
   return `${process.getuid?.() === 0 ? '' : 'sudo '}apt-get install -y --no-install-recommends ${packages.join(' ')}`;
 }
 
-function packagesOf(programs: readonly string[]): string[] {
+/** The Debian packages that bring programs. */
+export function packagesOf(programs: readonly string[]): string[] {
   return [...new Set(programs.flatMap((program) => DEBIAN_PACKAGES[program] ?? []))];
 }
 
@@ -40,6 +42,23 @@ export async function requirePrograms(programs: readonly string[], emit: Emit, s
   if (lacking.length === 0) return;
   if (process.env.SMOL_INSTALL === '1' && (await install(lacking, emit, signal))) return;
   throw missingPrograms(lacking, installCommand(lacking));
+}
+
+/** The digest of a program on the PATH, or undefined if there is none. */
+export async function programDigest(program: string, digests: FileDigests): Promise<string | undefined> {
+  const file = which(program);
+  return file && (await digests.of(file)).sha256;
+}
+
+/** The same of one that must be there. Throws `missing-program`. */
+export async function requiredDigest(
+  program: string,
+  digests: FileDigests,
+  emit: Emit,
+  signal: AbortSignal,
+): Promise<string> {
+  await requirePrograms([program], emit, signal);
+  return (await programDigest(program, digests))!;
 }
 
 /** Installs what brings the programs. False if this user may not, or nothing is known to bring them. */

@@ -38,6 +38,13 @@ export function blobsOf(artifact: Artifact): Digest[] {
   return artifact.kind === 'blob' ? [artifact.digest] : [artifact.digest, ...artifact.blobs];
 }
 
+/** The blobs that hold the contents of a tree's files, in their order. */
+export function blobsIn(tree: Tree): Digest[] {
+  const blobs = new Set<Digest>();
+  for (const entry of tree) if (entry.type === 'file') blobs.add(entry.content.blob);
+  return [...blobs].sort();
+}
+
 /** Where the contents of a file lie: `size` bytes from `offset` of the blob. `digest` is that of these bytes alone. */
 export interface Slice {
   readonly blob: Digest;

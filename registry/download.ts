@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { type Chunk, type DiskChunks, expandChunk } from '../formats/diskchunks.ts';
-import type { Descriptor } from '../formats/oci.ts';
+import { type Descriptor, digestOf } from '../formats/oci.ts';
 import { writeAll } from '../host/files.ts';
 import { ImageFile } from '../host/imagefile.ts';
 import { archiveBomb, registryAnswered } from '../model/problems.ts';
@@ -75,7 +75,7 @@ export async function downloadFile(
     if (String((error as NodeJS.ErrnoException).code).startsWith('Z_')) throw damaged(repository, digest);
     throw error;
   }
-  if (`sha256:${digesting.digest('hex')}` !== digest) throw damaged(repository, digest);
+  if (digestOf(digesting.digest('hex')) !== digest) throw damaged(repository, digest);
   return size;
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { ACCEPTED, type Descriptor, INDEX, type Index, type Manifest, referrersTag } from '../formats/oci.ts';
+import { ACCEPTED, type Descriptor, digestOf, type Index, type Manifest } from '../formats/oci.ts';
 import type { Reference } from '../formats/reference.ts';
 import { sha256 } from '../host/files.ts';
 import { exchange, NoAnswer, type Reply, type Request } from '../host/http.ts';
@@ -18,9 +18,7 @@ type Body = () => NonNullable<Request['body']>;
 
 /** A manifest as a registry gave it, its digest checked. */
 export interface FoundManifest {
-  readonly bytes: Buffer;
   readonly digest: string;
-  readonly mediaType: string;
   readonly value: Manifest & Index;
 }
 
@@ -50,12 +48,10 @@ export class Repository {
     }
     await this.#expect(reply, 200);
     const bytes = await reply.bytes(LARGEST_MANIFEST);
-    const digest = `sha256:${sha256(bytes)}`;
+    const digest = digestOf(sha256(bytes));
     if (DIGEST.test(name) && name !== digest) throw registryAnswered(this.name, 200, `other bytes than ${name}`);
     try {
-      const value = JSON.parse(bytes.toString()) as Manifest & Index;
-      const mediaType = value.mediaType ?? reply.headers['content-type'] ?? '';
-      return { bytes, digest, mediaType, value };
+      return { digest, value: JSON.parse(bytes.toString()) as Manifest & Index };
     } catch {
       throw registryAnswered(this.name, 200, `a manifest ${name} that is no JSON`);
     }
@@ -71,7 +67,7 @@ export class Repository {
   /** Stores a manifest, and gives its descriptor, and whether the registry has noted what it refers to as its subject. */
   async putManifest(value: object, mediaType: string, tag?: string): Promise<Descriptor & { isReferrer: boolean }> {
     const bytes = Buffer.from(JSON.stringify(value));
-    const digest = `sha256:${sha256(bytes)}`;
+    const digest = digestOf(sha256(bytes));
     const headers = { 'content-type': mediaType };
     const reply = await this.#ask(`manifests/${tag ?? digest}`, { method: 'PUT', headers, body: () => bytes });
     await this.#expect(reply, 201, 200);
@@ -91,7 +87,7 @@ export class Repository {
     const reply = await this.#ask(`blobs/${digest}`, {});
     await this.#expect(reply, 200);
     const bytes = await reply.bytes(size);
-    if (`sha256:${sha256(bytes)}` !== digest) throw registryAnswered(this.name, 200, `other bytes than ${digest}`);
+    if (digestOf(sha256(bytes)) !== digest) throw registryAnswered(this.name, 200, `other bytes than ${digest}`);
     return bytes;
   }
 
@@ -136,18 +132,6 @@ export class Repository {
       at = next === undefined ? undefined : new URL(next, this.#base).href;
     }
     return tags;
-  }
-
-  /** What refers to a manifest as its subject, by the registry's own list or by the tag that stands for one. */
-  async referrers(digest: string): Promise<readonly Descriptor[]> {
-    const reply = await this.#ask(`referrers/${digest}`, { headers: { accept: INDEX } });
-    if (reply.status === 200) {
-      const { manifests } = JSON.parse((await reply.bytes(LARGEST_MANIFEST)).toString()) as Index;
-      return manifests;
-    }
-    reply.drop();
-    const index = await this.findManifest(referrersTag(digest));
-    return index?.value.manifests ?? [];
   }
 
   get #base(): string {

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { type Chunk, compressDisk, type DiskChunks } from '../formats/diskchunks.ts';
-import { type Descriptor, TITLE, TYPES } from '../formats/oci.ts';
+import { type Descriptor, digestOf, TITLE, TYPES } from '../formats/oci.ts';
 import { pieces, sha256 } from '../host/files.ts';
 import { ImageFile } from '../host/imagefile.ts';
 import type { Repository } from './repository.ts';
@@ -24,7 +24,7 @@ export async function uploadBytes(
   mediaType: string,
   title?: string,
 ): Promise<Uploaded> {
-  const digest = `sha256:${sha256(bytes)}`;
+  const digest = digestOf(sha256(bytes));
   const isNew = await repository.putBlob(digest, () => bytes);
   const layer = { mediaType, digest, size: bytes.length, ...(title && { annotations: { [TITLE]: title } }) };
   return { layers: [layer], sent: isNew ? bytes.length : 0 };
@@ -82,7 +82,7 @@ async function pack(file: string, to: string): Promise<{ index: DiskChunks; dige
   await pipeline(Readable.from(members()), createWriteStream(to));
   return {
     index: { version: 1, size: image.size, chunks },
-    digest: `sha256:${hash.digest('hex')}`,
+    digest: digestOf(hash.digest('hex')),
     size,
   };
 }

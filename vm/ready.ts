@@ -2,7 +2,14 @@ import { setMaxListeners } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pageAt } from '../host/http.ts';
+import type { Service } from '../model/manifest.ts';
 import type { Forward } from './machine.ts';
+
+/** When a service counts as up, as its manifest has it. */
+export type Ready = NonNullable<NonNullable<Service['run']>['ready']>;
+
+/** How long a service may take to answer where nobody says, in seconds. */
+export const READY_SECONDS = 60;
 
 /**
  * QEMU's user network accepts at once, whether or not the guest listens, and what was asked before it did gets its answer
@@ -14,6 +21,11 @@ const OPEN_TRIES = 8;
 const LONGEST_TRY_MS = 3000;
 /** Between two looks at a page that is not yet as it should be. */
 const PAUSE_MS = 25;
+
+/** The forward whose port is asked whether the service answers; undefined if it has no TCP port. */
+export function askedOf(forwards: readonly Forward[], ready: Ready | undefined): Forward | undefined {
+  return forwards.find(({ protocol, guest: port }) => protocol === 'tcp' && (ready?.port ?? port) === port);
+}
 
 /** Waits until a page answers as it should, or the signal is aborted. */
 export async function untilHttp(

@@ -36,6 +36,8 @@ export interface Circumstances {
   readonly accelerator: Accelerator;
   readonly kernel: { readonly file: string; readonly bytes: Buffer };
   readonly initrd: string | undefined;
+  /** The image, for a machine that has it in memory, in place of a disk. */
+  readonly image?: string | undefined;
   /** The disk with the root; undefined if there is none. */
   readonly disk: Pick<Disk, 'file' | 'format' | 'snapshot'> | undefined;
   /** The folder for the sockets, and for the files that hold what the guest is told. */
@@ -69,16 +71,19 @@ export function machineOf(runnable: Runnable, wishes: RunWishes, on: Circumstanc
   if (isMicrovm && isElf(on.kernel.bytes) && !hasPvhEntry(on.kernel.bytes)) throw problems.noPvh(kernelName);
   const viocon = (build.features?.includes('viocon') ?? false) && on.kernel.bytes.includes('viocon_earlyinit');
   if (run.share !== undefined && !build.features?.includes('9p')) throw problems.noShare(kernelName);
+  const inMemory = run.imageAsInitrd ? on.image : undefined;
+  const partition = inMemory === undefined ? runnable.partition : undefined;
+  const disk = inMemory === undefined ? on.disk : undefined;
   const tcg = on.accelerator === 'tcg';
   const append = [
     guest.console(runnable.arch, viocon),
-    run.root !== undefined ? `root=${run.root}` : runnable.partition && guest.root(runnable.partition),
+    run.root !== undefined ? `root=${run.root}` : partition && guest.root(partition),
     build.append,
     tcg ? build.appendTcg?.replaceAll('{tscKhz}', String(tscKhz())) : undefined,
     runnable.run.append,
     wishes.append,
   ];
-  const serial = (runnable.partition ?? runnable.name).slice(0, SERIAL_LIMIT);
+  const serial = (partition ?? runnable.name).slice(0, SERIAL_LIMIT);
   return {
     name: on.name,
     arch: runnable.arch,
@@ -88,12 +93,9 @@ export function machineOf(runnable: Runnable, wishes: RunWishes, on: Circumstanc
     cpus: run.cpus ?? 1,
     memory: parseSize(run.memory ?? DEFAULT_MEMORY) / 1024 ** 2,
     kernel: on.kernel.file,
-    initrd: on.initrd,
+    initrd: inMemory ?? on.initrd,
     append: append.filter((part) => part !== undefined && part !== '').join(' '),
-    disks: [
-      ...(on.disk === undefined ? [] : [{ ...on.disk, serial, shared: run.shareRw }]),
-      ...drivesOf(runnable, wishes),
-    ],
+    disks: [...(disk === undefined ? [] : [{ ...disk, serial, shared: run.shareRw }]), ...drivesOf(runnable, wishes)],
     network: run.network ?? 'user',
     forwards: forwardsOf(runnable, wishes),
     bridge: run.bridge,

@@ -101,36 +101,13 @@ http {
 /** An authority, a server for 127.0.0.1 and a client, each with its key. */
 function makeCertificates(base: string): void {
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: base, stdio: 'pipe' });
-  openssl(
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-keyout',
-    'ca.key',
-    '-out',
-    'ca.crt',
-    '-subj',
-    '/CN=a test',
-  );
+  const request = (name: string, subject: string) => [
+    ...['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
+    ...['-keyout', `${name}.key`, '-subj', `/CN=${subject}`],
+  ];
+  openssl(...request('ca', 'a test'), '-x509', '-out', 'ca.crt');
   for (const name of ['server', 'client']) {
-    openssl(
-      'req',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.csr`,
-      '-subj',
-      `/CN=${name}`,
-    );
+    openssl(...request(name, name), '-out', `${name}.csr`);
     writeFileSync(path.join(base, 'extensions'), 'subjectAltName=IP:127.0.0.1\n');
     openssl(
       ...['x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial'],

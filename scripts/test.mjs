@@ -92,26 +92,35 @@ function check(what, program, args) {
   console.log(`${what}: ok (${((performance.now() - started) / 1000).toFixed(1)} s)`);
 }
 
-/** Runs ava and closes with the line that CI looks for. */
+/** Runs ava, tells at the end once more what failed, and closes with the line that CI looks for. */
 function runTests() {
   const patterns = only.map(
     (name) => path.join('build', name.replace(/\.ts$/, '.js')) + (name.endsWith('.ts') ? '' : '/**'),
   );
   const ava = spawn('npx', ['ava', '--tap', ...patterns], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
   const counts = { passed: 0, failed: 0, skipped: 0 };
+  const failures = [];
+  let inFailure = false;
   createInterface({ input: ava.stdout }).on('line', (line) => {
     const result = /^(ok|not ok) \d+ - (.*)$/.exec(line);
     if (result === null) {
-      if (!/^(TAP version|1\.\.|# )/.test(line) && line.trim() !== '') console.log(line);
+      if (/^(TAP version|1\.\.|# )/.test(line) || line.trim() === '') return;
+      console.log(line);
+      if (inFailure) failures.push(line);
       return;
     }
     const kind = result[1] === 'not ok' ? 'failed' : /# SKIP/.test(line) ? 'skipped' : 'passed';
+    const told = `${{ passed: '✓', failed: '✗', skipped: '-' }[kind]} ${result[2]}`;
     counts[kind]++;
-    console.log(`${{ passed: '✓', failed: '✗', skipped: '-' }[kind]} ${result[2]}`);
+    inFailure = kind === 'failed';
+    if (inFailure) failures.push(told);
+    console.log(told);
   });
   return new Promise((resolve) => {
     ava.on('close', (code) => {
       if (code !== 0 && counts.failed === 0) counts.failed = 1;
+      // Who reads only the end of a log, as CI shows it, has all that is needed.
+      if (failures.length > 0) console.log(['', 'What failed:', ...failures].join('\n'));
       console.log(
         `${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''}`,
       );

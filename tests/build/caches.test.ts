@@ -5,7 +5,7 @@ import test from 'ava';
 import { readChecked, writeChecked } from '../../host/checked.ts';
 import { sha256, walk } from '../../host/files.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { ranSteps, Sandbox } from '../rig/sandbox.ts';
+import { exits, ranSteps, Sandbox } from '../rig/sandbox.ts';
 
 /** Caches as one would not wish for them. */
 
@@ -23,7 +23,7 @@ async function project(t: Parameters<typeof Mirror.start>[0]) {
 
 test('records that a newer smol has written count as none, and harm nothing', async (t) => {
   const { box, build, image } = await project(t);
-  t.is((await build()).code, 0);
+  exits(t, await build(), 0);
   const before = sha256(readFileSync(image));
   const folder = path.join(box.cache, 'steps');
   const records = walk(folder).filter(({ type }) => type === 'file');
@@ -33,7 +33,7 @@ test('records that a newer smol has written count as none, and harm nothing', as
   }
   for (const name of ['.smol', 'images']) rmSync(box.path(name), { recursive: true });
   const again = await build();
-  t.is(again.code, 0, again.stderr);
+  exits(t, again, 0);
   t.is(ranSteps(again).length, records.length);
   t.is(sha256(readFileSync(image)), before);
 });
@@ -43,13 +43,13 @@ const elsewhere = existsSync(SHM) && statSync(SHM).dev !== statSync('/tmp').dev 
 
 elsewhere('a cache on another file system than the project (needs /dev/shm)', async (t) => {
   const { build, image } = await project(t);
-  t.is((await build()).code, 0);
+  exits(t, await build(), 0);
   const before = sha256(readFileSync(image));
   const cache = mkdtempSync(path.join(SHM, 'smol-test-'));
   t.teardown(() => rmSync(cache, { recursive: true }));
   rmSync(image);
   const again = await build({ SMOL_CACHE: cache });
-  t.is(again.code, 0, again.stderr);
+  exits(t, again, 0);
   t.is(sha256(readFileSync(image)), before);
 });
 
@@ -66,7 +66,7 @@ test('a clock that is set back, and files from the future', async (t) => {
   const rc = box.write('services/rescue/etc/rc', '#!/bin/sh\n# one\n');
   const future = Date.now() / 1000 + 30 * 86400;
   utimesSync(rc, future, future);
-  t.is((await build(shifted(20))).code, 0);
+  exits(t, await build(shifted(20)), 0);
   const one = sha256(readFileSync(image));
 
   // The same size, and older than what was seen: only its content tells.
@@ -90,17 +90,17 @@ asRoot('a cache that cannot be written (needs root, to mount one so)', async (t)
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'tmpfs', box.cache]);
   const mounted = (how: string) => execFileSync('mount', ['-o', `remount,${how}`, box.cache]);
   try {
-    t.is((await build()).code, 0);
+    exits(t, await build(), 0);
     const before = sha256(readFileSync(image));
     mounted('ro');
-    t.is((await build()).code, 0, 'what is there can be used');
+    exits(t, await build(), 0);
     box.write('services/rescue/etc/rc', '#!/bin/sh\n');
     const refused = await build();
-    t.is(refused.code, 3);
+    exits(t, refused, 3);
     t.regex(refused.stdout, /"code":"no-access"/);
     t.is(sha256(readFileSync(image)), before);
     mounted('rw');
-    t.is((await build()).code, 0);
+    exits(t, await build(), 0);
   } finally {
     execFileSync('umount', [box.cache]);
   }

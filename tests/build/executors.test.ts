@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import { sha256 } from '../../host/files.ts';
 import { Mirror } from '../rig/mirror.ts';
 import { Nginx } from '../rig/nginx.ts';
-import { type Result, ranSteps, Sandbox } from '../rig/sandbox.ts';
+import { exits, type Result, ranSteps, Sandbox } from '../rig/sandbox.ts';
 import { noSlurm, Slurm } from '../rig/slurm.ts';
 
 const SRUN =
@@ -58,7 +58,7 @@ function digests(box: Sandbox, names: readonly string[]): string[] {
       killed = true;
       slurm.kill('n2');
     });
-    t.is(result.code, 0, result.stderr + result.stdout.slice(-3000));
+    exits(t, result, 0);
     t.true(killed);
     const logs = result.events.filter(({ type }) => type === 'step-log').map(({ line }) => String(line));
     t.log(logs.filter((line) => line.includes('was lost')).length, 'jobs were lost');
@@ -66,7 +66,7 @@ function digests(box: Sandbox, names: readonly string[]): string[] {
     const local = await project(t, '', names, mirrors);
     local.write('smol.lock.yaml', box.read('smol.lock.yaml'));
     const alone = await build(local, names);
-    t.is(alone.code, 0, alone.stderr);
+    exits(t, alone, 0);
     t.deepEqual(digests(box, names), digests(local, names));
     const steps = (from: Sandbox, each: Result) => ranSteps(each).map((name) => name.replace(from.folder, ''));
     t.deepEqual(steps(box, result), steps(local, alone));
@@ -91,20 +91,20 @@ test('what was lost is given again, what failed is not, and both are told apart'
     'kind=$1; shift; if mkdir lost-$kind 2>/dev/null; then echo node failure; exit 9; fi; exec "$@"',
   );
   const mended = await build(flaky, ['a']);
-  t.is(mended.code, 0, mended.stdout);
+  exits(t, mended, 0);
   const lost = mended.events.filter(({ line }) => String(line).includes('the job was lost (exit code 9)'));
   t.is(lost.length, 3, 'unpack, script and image');
 
   const dead = await with_('echo no node is left; exit 1');
   const failed = await dead.smol(['build', 'a', '--arch', 'i386']);
-  t.is(failed.code, 3);
+  exits(t, failed, 3);
   t.regex(failed.stderr, /engine\.sh could not run unpack .*: it exits with 1/);
   t.regex(failed.stderr, /no node is left/);
 
   const broken = await with_('shift; echo x >> calls; exec "$@"');
   broken.write('services/a/postinst/one.sh', 'echo it goes wrong; exit 3\n');
   const wrong = await broken.smol(['build', 'a', '--arch', 'i386']);
-  t.is(wrong.code, 1);
+  exits(t, wrong, 1);
   t.regex(wrong.stderr, /one\.sh .*3/);
   t.regex(wrong.stderr, /it goes wrong/);
   t.is(broken.read('calls').trim().split('\n').length, 3, 'two sets, and the script once');
@@ -115,17 +115,17 @@ test('what was lost is given again, what failed is not, and both are told apart'
 
   // Hosts that leave the image elsewhere: an older one that is in place is not taken for it.
   const scattered = await project(t, '', ['a'], mirrors);
-  t.is((await build(scattered, ['a'])).code, 0);
+  exits(t, await build(scattered, ['a']), 0);
   const old = digests(scattered, ['a']);
   scattered.write('services/a/etc/motd', 'new\n');
   const moves =
     'kind=$1; shift; [ $kind = image ] || exec "$@"; "$@"; status=$?; rm images/.smol-scratch*/published; exit $status';
   scattered.write('smol.config.yaml', mirrors + engine(scattered, moves));
   const misled = await scattered.smol(['build', 'a', '--arch', 'i386']);
-  t.is(misled.code, 3, misled.stderr);
+  exits(t, misled, 3);
   t.regex(misled.stderr, /nothing of it is in the cache here/);
   scattered.write('smol.config.yaml', mirrors);
-  t.is((await build(scattered, ['a'])).code, 0);
+  exits(t, await build(scattered, ['a']), 0);
   t.notDeepEqual(digests(scattered, ['a']), old);
 
   const none = await project(t, "executor: {command: [no-such-engine, '{command}']}\n", ['a'], mirrors);
@@ -134,7 +134,7 @@ test('what was lost is given again, what failed is not, and both are told apart'
     /no-such-engine, which executor: .* is not on this host/,
   );
   none.write('smol.config.yaml', `${mirrors}executor: {command: [srun, x]}\n`);
-  t.is((await none.smol(['build', 'a'])).code, 2);
+  exits(t, await none.smol(['build', 'a']), 2);
 });
 
 test('hosts that share no directory work by way of the remote cache', async (t) => {
@@ -148,7 +148,7 @@ test('hosts that share no directory work by way of the remote cache', async (t) 
   );
   box.write('smol.config.yaml', mirrors + remote + worker);
   const result = await build(box, ['a']);
-  t.is(result.code, 0, result.stdout + result.stderr);
+  exits(t, result, 0);
   const local = await project(t, '', ['a'], mirrors);
   local.write('smol.lock.yaml', box.read('smol.lock.yaml'));
   await build(local, ['a']);
@@ -158,15 +158,15 @@ test('hosts that share no directory work by way of the remote cache', async (t) 
 test('a step is run by its key alone, and only as it was meant', async (t) => {
   const box = await project(t, '', ['a']);
   box.write('smol.config.yaml', box.read('smol.config.yaml') + engine(box, 'shift; echo "$3" >> keys; exec "$@"'));
-  t.is((await build(box, ['a'])).code, 0);
+  exits(t, await build(box, ['a']), 0);
   const graph = JSON.parse((await box.smol(['graph', 'a', '--arch', 'i386', '--json'])).stdout);
   const unpack = graph.steps.find(({ kind }: { kind: string }) => kind === 'unpack');
   const again = await box.smol(['step', 'run', unpack.key]);
   t.regex(again.stdout, /^tree [0-9a-f]{64}\n$/, again.stderr);
   const unknown = await box.smol(['step', 'run', 'a'.repeat(64)]);
-  t.is(unknown.code, 2);
+  exits(t, unknown, 2);
   t.regex(unknown.stderr, /no step with the key a{64}/);
-  t.is((await box.smol(['step', 'run', 'abc'])).code, 2);
+  exits(t, await box.smol(['step', 'run', 'abc']), 2);
 });
 
 test('a build that is interrupted ends the jobs that it gave away', async (t) => {

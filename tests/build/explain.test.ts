@@ -3,7 +3,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { packageRoot } from '../../host/paths.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { Sandbox } from '../rig/sandbox.ts';
+import { exits, Sandbox } from '../rig/sandbox.ts';
 
 /** A project with a rescue service of its own, and what commands say of it. */
 async function project(t: ExecutionContext) {
@@ -13,7 +13,7 @@ async function project(t: ExecutionContext) {
   cpSync(path.join(packageRoot(), 'services/rescue'), box.path('services/rescue'), { recursive: true });
   const say = async (...args: string[]) => {
     const result = await box.smol([...args, '--arch', 'i386']);
-    t.is(result.code, 0, result.stderr);
+    exits(t, result, 0);
     return result.stdout.trim();
   };
   return { box, mirror, say };
@@ -22,7 +22,7 @@ async function project(t: ExecutionContext) {
 test('why: the root cause in words, told from what followed', async (t) => {
   const { box, say } = await project(t);
   const none = await box.smol(['why', 'rescue', '--arch', 'i386']);
-  t.is(none.code, 2);
+  exits(t, none, 2);
   t.is(
     box.told(none),
     'error[no-history]: rescue-i386 has not been built here yet\n  fix: build first; then `smol why` and `smol trace` can say what that did',
@@ -115,7 +115,7 @@ test('graph: a drawing, and a step that failed', async (t) => {
   const kernel = '/assets/netbsd-SMOL386';
   box.write('smol.lock.yaml', box.read('smol.lock.yaml').replace(/^ {2}\S+netbsd-SMOL386:\n( {4}.*\n)+/m, ''));
   mirror.serve(kernel, (_, response) => response.writeHead(500).end());
-  t.is((await box.smol(['build', 'rescue', '--arch', 'i386', '--keep-going'])).code, 1);
+  exits(t, await box.smol(['build', 'rescue', '--arch', 'i386', '--keep-going']), 1);
   t.regex(await say('graph', 'rescue'), /^! image rescue-i386\n(.*\n)*.*! fetch \S+netbsd-SMOL386\n/);
   t.regex(await say('build', 'rescue', '--dry-run'), /^failed image rescue-i386 /m);
   // What it failed with is not what it would be tried with now.

@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { sha256 } from '../../host/files.ts';
 import { packageRoot } from '../../host/paths.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { cleanEnvironment, runProgram, Sandbox } from '../rig/sandbox.ts';
+import { cleanEnvironment, exits, runProgram, Sandbox } from '../rig/sandbox.ts';
 
 async function project(t: ExecutionContext, more = ''): Promise<{ box: Sandbox; mirrors: string }> {
   const mirrors = await (await Mirror.start(t)).serveNetbsd();
@@ -35,14 +35,14 @@ async function bySmol(t: ExecutionContext, box: Sandbox): Promise<Record<string,
   for (const name of ['smol.config.yaml', 'smol.lock.yaml', 'services'])
     cpSync(box.path(name), other.path(name), { recursive: true });
   const built = await other.smol(['build', 'rescue', 'other', '--arch', 'i386']);
-  t.is(built.code, 0, built.stderr);
+  exits(t, built, 0);
   return digests(other);
 }
 
 test('ninja builds what smol builds, and only what a change deserves', async (t) => {
   const { box } = await project(t);
   const written = await box.smol(['export', 'ninja', 'rescue', 'other', '--arch', 'i386']);
-  t.is(written.code, 0, written.stderr);
+  exits(t, written, 0);
   t.is(written.stdout, 'wrote build.ninja\n');
   await call(t, box, 'ninja');
   t.deepEqual(digests(box), await bySmol(t, box));
@@ -68,16 +68,16 @@ test('ninja builds what smol builds, and only what a change deserves', async (t)
 
 test('make builds what smol builds', async (t) => {
   const { box } = await project(t);
-  t.is((await box.smol(['export', 'make', 'rescue', 'other', '--arch', 'i386'])).code, 0);
+  exits(t, await box.smol(['export', 'make', 'rescue', 'other', '--arch', 'i386']), 0);
   await call(t, box, 'make', '-j4');
   t.deepEqual(digests(box), await bySmol(t, box));
   rmSync(box.path('images'), { recursive: true });
   const shown = await box.smol(['export', 'make', 'rescue', '--arch', 'i386', '-o', '-']);
   t.true(shown.stdout.startsWith('# Written by `smol export make`'));
   const wrong = await box.smol(['export', 'bazel', 'rescue']);
-  t.is(wrong.code, 2);
+  exits(t, wrong, 2);
   t.regex(wrong.stderr, /bazel is no engine that smol knows[\s\S]*ninja, make or github-actions/);
-  t.is((await box.smol(['export', 'ninja', 'nothing'])).code, 2);
+  exits(t, await box.smol(['export', 'ninja', 'nothing']), 2);
   const step = await box.smol(['step', 'build', 'nothing', '--for', 'rescue', '--arch', 'i386', '--stamp', 'x']);
   t.regex(step.stderr, /nothing/);
 });

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { textsOf } from '../rig/debugfs.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { Sandbox } from '../rig/sandbox.ts';
+import { exits, Sandbox } from '../rig/sandbox.ts';
 
 test('from: a service begins with all of another, and goes on', async (t) => {
   const mirror = await Mirror.start(t);
@@ -15,7 +15,7 @@ test('from: a service begins with all of another, and goes on', async (t) => {
   const build = (...names: string[]) => box.smol(['build', ...names, '--arch', 'i386']);
 
   const both = await build('high', 'low');
-  t.is(both.code, 0, both.stderr);
+  exits(t, both, 0);
   const [rc, motd, fstab] = textsOf(box.path('images/high-i386.img'), ['etc/rc', 'etc/motd', 'etc/fstab']);
   t.is(rc, '#!/bin/sh\necho low\n');
   t.is(motd, 'high\n');
@@ -24,7 +24,7 @@ test('from: a service begins with all of another, and goes on', async (t) => {
 
   box.write('services/low/etc/rc', '#!/bin/sh\necho changed\n');
   const again = await build('high');
-  t.is(again.code, 0, again.stderr);
+  exits(t, again, 0);
   t.deepEqual(textsOf(box.path('images/high-i386.img'), ['etc/rc']), ['#!/bin/sh\necho changed\n']);
   t.regex(
     (await box.smol(['why', 'high', '--arch', 'i386'])).stdout,

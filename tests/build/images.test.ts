@@ -14,7 +14,7 @@ import test, { type ExecutionContext } from 'ava';
 import { PARTITION_START } from '../../formats/gpt.ts';
 import { checkImage, readImage } from '../rig/debugfs.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { Sandbox } from '../rig/sandbox.ts';
+import { exits, Sandbox } from '../rig/sandbox.ts';
 
 /** A project with an image of two sets and a few files of its own. */
 async function built(t: ExecutionContext, fs: string) {
@@ -29,7 +29,7 @@ async function built(t: ExecutionContext, fs: string) {
   box.write('services/web/etc/secret', 'a secret\n');
   box.write('services/web/root/var/www/index.html', '<h1>hello</h1>\n');
   const result = await box.smol(['build', 'web']);
-  t.is(result.code, 0, result.stderr);
+  exits(t, result, 0);
   return { box, image: box.path('images/web-amd64.img') };
 }
 
@@ -44,7 +44,7 @@ for (const fs of ['ext2', 'ffs', 'ffs1']) {
   test(`${fs}: what an image has can be listed and read`, async (t) => {
     const { box } = await built(t, fs);
     const etc = await box.smol(['ls', 'web', '/etc']);
-    t.is(etc.code, 0, etc.stderr);
+    exits(t, etc, 0);
     t.regex(etc.stdout, /^-rwsr-x---\s+1\s+7\s+13\s+9\s+\S+ \S+\s+\/etc\/secret$/m);
     t.regex(etc.stdout, /^-r-xr-xr-x .* \/etc\/MAKEDEV\.local$/m);
     t.false(etc.stdout.includes('/etc/include/basicrc'), 'only one level');
@@ -62,13 +62,13 @@ for (const fs of ['ext2', 'ffs', 'ffs1']) {
   test(`${fs}: an image is verified byte for byte, and what was changed in it is named`, async (t) => {
     const { box, image } = await built(t, fs);
     const good = await box.smol(['verify', 'web']);
-    t.is(good.code, 0, good.stdout);
+    exits(t, good, 0);
     t.regex(good.stdout, /every byte compared/);
 
     const content = readFileSync(image).indexOf('<h1>hello</h1>');
     overwrite(image, content + 4, Buffer.from('HELLO'));
     const changed = await box.smol(['verify', 'web']);
-    t.is(changed.code, 4);
+    exits(t, changed, 4);
     t.true(
       changed.stdout.includes(`✗ byte ${content + 4}, of /var/www/index.html, is not what it was made to be`),
       changed.stdout,
@@ -77,7 +77,7 @@ for (const fs of ['ext2', 'ffs', 'ffs1']) {
     overwrite(image, content + 4, Buffer.from('hello'));
     overwrite(image, 512 + 60, Buffer.from('x'));
     const table = await box.smol(['verify', 'web', '--json']);
-    t.is(table.code, 4);
+    exits(t, table, 4);
     const { wrong } = JSON.parse(table.stdout) as { wrong: string[] };
     t.deepEqual(wrong, [
       'the primary GPT has a wrong checksum',
@@ -91,7 +91,7 @@ test('two images are told apart: what was added, removed and changed, and what b
   const before = box.path('before.img');
   copyFileSync(image, before);
   const same = await box.smol(['diff', 'before.img', 'web']);
-  t.is(same.code, 0);
+  exits(t, same, 0);
   t.is(same.stdout, 'the same, byte for byte\n');
 
   box.write('services/web/root/var/www/index.html', '<h1>HELLO</h1>\n');
@@ -99,9 +99,9 @@ test('two images are told apart: what was added, removed and changed, and what b
   box.write('services/web/service.yaml', box.read('services/web/service.yaml').replace('4750', '0640'));
   rmSync(box.path('services/web/etc/secret'));
   box.write('services/web/etc/secret', 'a longer secret\n');
-  t.is((await box.smol(['build', 'web'])).code, 0);
+  exits(t, await box.smol(['build', 'web']), 0);
   const found = await box.smol(['diff', 'before.img', 'web']);
-  t.is(found.code, 1);
+  exits(t, found, 1);
   t.regex(
     found.stdout,
     /^~ \/etc\/secret +mode -rwsr-x--- -> -rw-r-----; size 9 bytes -> 16 bytes +\(services\/web\/etc\)$/m,
@@ -121,7 +121,7 @@ test('two images are told apart: what was added, removed and changed, and what b
   copyFileSync(image, before);
   overwrite(before, statSync(before).size - 1, Buffer.from('x'));
   const byte = await box.smol(['diff', 'before.img', 'web']);
-  t.is(byte.code, 1);
+  exits(t, byte, 1);
   t.is(
     byte.stdout,
     `the files are the same; the images differ first in byte ${statSync(image).size - 1}, of the partition table\n`,
@@ -151,7 +151,7 @@ test('sizes: as small as can be, and so much more', async (t) => {
   const sized = async (words: string) => {
     box.write('services/web/service.yaml', manifest.replace('size: 8M', words));
     const result = await box.smol(['build', 'web']);
-    t.is(result.code, 0, result.stderr);
+    exits(t, result, 0);
     // sgdisk would have a partition of a tiny disk end elsewhere; it is clean all the same.
     t.regex(checkImage(image) || 'No problems found', /No problems found/);
     t.true(readImage(image).has('rescue/init'));
@@ -171,7 +171,7 @@ test('an image grows: its file, its GPT, and by their own tools its file system'
   const live = box.path('live.img');
   copyFileSync(image, live);
   const result = await box.smol(['image', 'grow', 'live.img', '+300M']);
-  t.is(result.code, 0, result.stderr);
+  exits(t, result, 0);
   t.regex(result.stdout, /^live\.img: 8 MiB -> 308 MiB, with its last partition/);
   t.is(statSync(live).size, 308 * 1024 ** 2);
   const verdict = execFileSync('sgdisk', ['-v', live], { encoding: 'utf8' });
@@ -189,11 +189,11 @@ test('an image grows: its file, its GPT, and by their own tools its file system'
   );
 
   // By a little, so that the new backup table overlaps the old one; and a disk without any GPT.
-  t.is((await box.smol(['image', 'grow', 'live.img', '1M'])).code, 0);
+  exits(t, await box.smol(['image', 'grow', 'live.img', '1M']), 0);
   t.regex(execFileSync('sgdisk', ['-v', live], { encoding: 'utf8' }), /No problems found/);
   box.write('bare.img', Buffer.alloc(1024 * 1024));
   const bare = await box.smol(['image', 'grow', 'bare.img', '+1M']);
-  t.is(bare.code, 0, bare.stderr);
+  exits(t, bare, 0);
   t.is(statSync(box.path('bare.img')).size, 2 * 1024 ** 2);
   t.regex(bare.stdout, /it has no GPT/);
 });
@@ -242,7 +242,7 @@ test('an image of one set alone, and of a script that changes nothing', async (t
     'description: x\nsets: [rescue]\nsize: 4M\nfiles: {/etc/rc: {content: "x"}}\n',
   );
   box.write('services/one/postinst/1.sh', 'true\n');
-  t.is((await box.smol(['build', 'one'])).code, 0);
-  t.is((await box.smol(['verify', 'one'])).code, 0);
+  exits(t, await box.smol(['build', 'one']), 0);
+  exits(t, await box.smol(['verify', 'one']), 0);
   t.regex((await box.smol(['du', 'one'])).stdout, /1 file +the set rescue$/m);
 });

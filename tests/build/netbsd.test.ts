@@ -11,7 +11,7 @@ import { readFfs } from '../rig/ffs.ts';
 import { Mirror } from '../rig/mirror.ts';
 import { parseMtree } from '../rig/mtree.ts';
 import { servePackages } from '../rig/packages.ts';
-import { Sandbox } from '../rig/sandbox.ts';
+import { exits, Sandbox } from '../rig/sandbox.ts';
 
 for (const [arch, name] of [
   ['amd64', 'amd64'],
@@ -23,7 +23,7 @@ for (const [arch, name] of [
     const box = new Sandbox(t);
     box.write('smol.config.yaml', await mirror.serveNetbsd());
     const result = await box.smol(['build', 'rescue', '--arch', arch]);
-    t.is(result.code, 0, result.stderr);
+    exits(t, result, 0);
     const image = box.path('images', `rescue-${name}.img`);
     t.is(statSync(image).size, 20 * 1024 ** 2);
     t.is(checkImage(image), '');
@@ -67,8 +67,8 @@ test('releases: 10 and HEAD, by their own addresses', async (t) => {
   box.write('services/ten/etc/rc', '#!/bin/sh\n');
   box.write('services/head/service.yaml', service('netbsd-head'));
   box.write('services/head/etc/rc', '#!/bin/sh\n');
-  t.is((await box.smol(['build', 'ten', '--arch', 'x86_64'])).code, 0);
-  t.is((await box.smol(['build', 'head', '--arch', 'i686'])).code, 0);
+  exits(t, await box.smol(['build', 'ten', '--arch', 'x86_64']), 0);
+  exits(t, await box.smol(['build', 'head', '--arch', 'i686']), 0);
   const paths = mirror.requests.map((request) => request.path);
   t.true(paths.includes('/pub/NetBSD/NetBSD-10.1/amd64/binary/sets/rescue.tar.xz'));
   t.true(paths.includes('/pub/NetBSD-daily/HEAD/latest/i386/binary/sets/rescue.tgz'));
@@ -79,7 +79,7 @@ test('base, from a set of 10,000 entries', async (t) => {
   const box = new Sandbox(t);
   box.write('smol.config.yaml', await mirror.serveNetbsd({ base: manyMembers(10_000), etc: ETC }));
   const result = await box.smol(['build', 'base', '--arch', 'amd64']);
-  t.is(result.code, 0, result.stderr);
+  exits(t, result, 0);
   const image = box.path('images/base-amd64.img');
   t.is(checkImage(image), '');
   const found = readImage(image);
@@ -98,7 +98,7 @@ test('every service that comes with smol can be planned, for all that it is made
   const names = readdirSync(path.join(packageRoot(), 'services')).filter((name) => name !== 'common');
   t.true(names.length > 15);
   const planned = await box.smol(['build', ...names, '--arch', 'all', '--dry-run', '--json']);
-  t.is(planned.code, 0, planned.stderr);
+  exits(t, planned, 0);
   for (const name of names)
     t.true(planned.stdout.includes(`"${name}-amd64"`) || planned.stdout.includes(` ${name}-amd64`));
 });
@@ -119,7 +119,7 @@ test('services whose init is another one: nitro, from a pinned archive, and runi
   mirror.serve('/NetBSD/nitro-0.4.1.tgz', compressed(await tarOf(nitro), 'tgz'));
   await servePackages(mirror, { 'runit-2.1.2': { files: { 'sbin/runit': 'runit', 'sbin/runit-init': 'runit-init' } } });
   const built = await box.smol(['build', 'nitrosshd', 'runbsd']);
-  t.is(built.code, 0, built.stderr);
+  exits(t, built, 0);
   const [first, second] = ['nitrosshd', 'runbsd'].map((name) => box.path(`images/${name}-amd64.img`)) as [
     string,
     string,
@@ -157,7 +157,7 @@ withRealSets(
     box.write('services/real/service.yaml', 'description: x\nsets: [rescue, etc]\nsize: 64M\n');
     box.write('services/real/etc/rc', '#!/bin/sh\n');
     const result = await box.smol(['build', 'real', '--arch', 'i386']);
-    t.is(result.code, 0, result.stderr);
+    exits(t, result, 0);
     const image = box.path('images/real-i386.img');
     t.is(checkImage(image), '');
 
@@ -212,7 +212,7 @@ withRealSets(
     for (const fs of ['ffs', 'ffs1']) {
       box.write('services/real/service.yaml', `description: x\nsets: [rescue, etc]\nsize: 64M\nfs: ${fs}\n`);
       const built = await box.smol(['build', 'real', '--arch', 'i386']);
-      t.is(built.code, 0, built.stderr);
+      exits(t, built, 0);
       const { complaints, entries, version } = readFfs(image, PARTITION_START);
       t.deepEqual(complaints, []);
       t.is(version, fs === 'ffs' ? 2 : 1);

@@ -3,7 +3,7 @@ import { ETC, RESCUE } from '../rig/archives.ts';
 import { checkImage, readImage, textsOf } from '../rig/debugfs.ts';
 import { Mirror } from '../rig/mirror.ts';
 import { ALL, type PublishedPackage, servePackages } from '../rig/packages.ts';
-import { ranSteps, Sandbox } from '../rig/sandbox.ts';
+import { exits, ranSteps, Sandbox } from '../rig/sandbox.ts';
 
 /** Binary packages as pkgsrc publishes them, on a mirror laid out like NetBSD's. */
 
@@ -47,7 +47,7 @@ async function project(t: ExecutionContext, packages: string) {
 test('packages, with all that they depend on, are in place and in the package database', async (t) => {
   const { box, mirror, image, build, want } = await project(t, '[nginx]');
   const result = await build();
-  t.is(result.code, 0, result.stdout + result.stderr);
+  exits(t, result, 0);
   t.is(checkImage(image), '');
   const found = readImage(image);
   const texts = textsOf(image, [
@@ -93,7 +93,7 @@ test('patterns of packages: versions, globs, alternatives', async (t) => {
   const chosen = async (wanted: string) => {
     want(wanted);
     const result = await build();
-    t.is(result.code, 0, result.stdout);
+    exits(t, result, 0);
     const list = await box.smol(['ls', 'web', '/var/db/pkg']);
     return [...list.stdout.matchAll(/\/var\/db\/pkg\/(\S+)$/gm)].map(([, name]) => name);
   };
@@ -107,14 +107,14 @@ test('patterns of packages: versions, globs, alternatives', async (t) => {
 test('a dry run and a graph have no effects, and say what they cannot know yet', async (t) => {
   const { box, mirror } = await project(t, '[zlib]');
   const dry = await box.smol(['build', 'web', '--dry-run']);
-  t.is(dry.code, 0, dry.stderr);
+  exits(t, dry, 0);
   t.regex(dry.stdout, /resolve zlib of https:\/\/cdn\.netbsd\.org\S+pkg_summary\.gz/);
   t.deepEqual(mirror.requests, []);
-  t.is((await box.smol(['build', 'web'])).code, 0);
+  exits(t, await box.smol(['build', 'web']), 0);
   t.regex((await box.smol(['graph', 'web'])).stdout, /= package zlib-1\.3/);
-  t.is((await box.smol(['build', 'web', '--frozen', '--offline'])).code, 0);
+  exits(t, await box.smol(['build', 'web', '--frozen', '--offline']), 0);
   const verified = await box.smol(['build', 'web', '--verify']);
-  t.is(verified.code, 0, verified.stderr);
+  exits(t, verified, 0);
 });
 
 test('a package that there is not, that lies, that is another, that fits no other', async (t) => {

@@ -16,7 +16,7 @@ import test from 'ava';
 import { sha256 } from '../../host/files.ts';
 import { packageRoot } from '../../host/paths.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { cleanEnvironment, ranSteps, runProgram, Sandbox } from '../rig/sandbox.ts';
+import { cleanEnvironment, exits, ranSteps, runProgram, Sandbox } from '../rig/sandbox.ts';
 
 /** A project with a rescue service of its own to change. */
 async function project(t: Parameters<typeof Mirror.start>[0], name = 'project') {
@@ -31,7 +31,7 @@ async function project(t: Parameters<typeof Mirror.start>[0], name = 'project') 
 test('a second build does nothing, and after a change only what the change deserves is done', async (t) => {
   const { mirror, box, build } = await project(t);
   const first = await build();
-  t.is(first.code, 0, first.stdout);
+  exits(t, first, 0);
   t.is(ranSteps(first).length, 15);
   const requests = mirror.requests.length;
 
@@ -73,14 +73,14 @@ test('after a small change an image is patched in place, into the bytes that a w
     const { box, build, image } = await project(t);
     box.write('smol.config.yaml', `${box.read('smol.config.yaml')}fs: ${fs}\n`);
     box.write('services/rescue/root/var/big', Buffer.alloc(3_000_000, 'big'));
-    t.is((await build()).code, 0);
+    exits(t, await build(), 0);
     const inode = () => statSync(image).ino;
     const first = inode();
     /** What is in place now, and what a build without anything in place makes. */
     const isAsWhole = async (message: string) => {
       const found = sha256(readFileSync(image));
       rmSync(image);
-      t.is((await build()).code, 0);
+      exits(t, await build(), 0);
       t.is(found, sha256(readFileSync(image)), `${fs}: ${message}`);
     };
     const rc = box.read('services/rescue/etc/rc');
@@ -94,7 +94,7 @@ test('after a small change an image is patched in place, into the bytes that a w
     box.write('services/rescue/root/var/big', Buffer.alloc(40_000, 'small'));
     box.write('services/rescue/root/var/new/file', Buffer.alloc(500_000, 'new'));
     box.write('services/rescue/etc/rc', rc);
-    t.is((await build()).code, 0);
+    exits(t, await build(), 0);
     t.is(inode(), second);
     await isAsWhole('files that shrink and come');
 
@@ -103,7 +103,7 @@ test('after a small change an image is patched in place, into the bytes that a w
     linkSync(image, box.path('held.img'));
     const before = sha256(readFileSync(box.path('held.img')));
     box.write('services/rescue/etc/rc', `${rc}# another line\n`);
-    t.is((await build()).code, 0);
+    exits(t, await build(), 0);
     t.not(inode(), third);
     t.is(sha256(readFileSync(box.path('held.img'))), before);
     rmSync(box.path('held.img'));
@@ -133,10 +133,10 @@ test('a build that is killed while it patches an image leaves none that counts a
       },
     });
     t.true(killed);
-    t.is((await build()).code, 0);
+    exits(t, await build(), 0);
     const found = sha256(readFileSync(image));
     rmSync(image);
-    t.is((await build()).code, 0);
+    exits(t, await build(), 0);
     t.is(sha256(readFileSync(image)), found, `round ${round}`);
   }
 });
@@ -156,10 +156,10 @@ test('the cache may be deleted, and any byte of it may be damaged', async (t) =>
   rmSync(box.cache, { recursive: true });
   // An image in place needs nothing of the cache.
   const idle = await build();
-  t.is(idle.code, 0);
+  exits(t, idle, 0);
   t.regex(idle.stdout, /"build-finished","ok":true,"ran":0/);
   rmSync(image);
-  t.is((await build()).code, 0);
+  exits(t, await build(), 0);
   t.is(sha256(readFileSync(image)), digest);
 
   const blobs = path.join(box.cache, 'blobs/content-v2');
@@ -173,14 +173,14 @@ test('the cache may be deleted, and any byte of it may be damaged', async (t) =>
   }
   rmSync(image);
   const healed = await build();
-  t.is(healed.code, 0, healed.stdout);
+  exits(t, healed, 0);
   t.is(sha256(readFileSync(image)), digest);
 });
 
 test('the same bytes in another directory, on another day, for another user with another umask', async (t) => {
   const one = await project(t);
   const two = await project(t, 'another project, elsewhere');
-  t.is((await one.build()).code, 0);
+  exits(t, await one.build(), 0);
 
   const later = two.box.write(
     'later.mjs',
@@ -206,7 +206,7 @@ test('the same bytes in another directory, on another day, for another user with
       LC_ALL: 'C',
     },
   });
-  t.is(result.code, 0, result.stderr);
+  exits(t, result, 0);
   t.is(sha256(readFileSync(two.image)), sha256(readFileSync(one.image)));
   if (isRoot) t.is(statSync(two.image).uid, 65534);
 });
@@ -216,7 +216,7 @@ test('several services are one graph, whose common steps are done once', async (
   box.write('services/other/service.yaml', 'description: x\nsets: [rescue, etc]\nsize: 20M\n');
   box.write('services/other/etc/rc', '#!/bin/sh\n');
   const result = await box.smol(['build', 'rescue', 'other', '--arch', 'i386', '--json']);
-  t.is(result.code, 0, result.stdout);
+  exits(t, result, 0);
   const steps = ranSteps(result);
   t.is(steps.filter((step) => step.startsWith('unpack')).length, 2);
   t.is(steps.filter((step) => step.startsWith('image')).length, 2);
@@ -250,7 +250,7 @@ test('an interrupt ends a build at once, with nothing half done', async (t) => {
     },
   });
   t.true(sent);
-  t.is(result.code, 130);
+  exits(t, result, 130);
   t.false(existsSync(box.path('images/rescue-i386.img')));
   t.deepEqual(readdirSync(path.join(box.cache, 'scratch')), []);
 });

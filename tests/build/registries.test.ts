@@ -9,7 +9,7 @@ import { sha256 } from '../../host/files.ts';
 import { packageRoot } from '../../host/paths.ts';
 import { Mirror } from '../rig/mirror.ts';
 import { Registry } from '../rig/registry.ts';
-import { Sandbox } from '../rig/sandbox.ts';
+import { exits, Sandbox } from '../rig/sandbox.ts';
 
 interface Descriptor {
   mediaType: string;
@@ -52,13 +52,13 @@ test('what is pushed can be pulled elsewhere, byte for byte, and by other tools'
   const registry = await Registry.start(t);
   const box = await project(t, `registry: ${registry.host}/team\n`);
   const pushed = await box.smol(['push', 'rescue:1.2', '--arch', 'i386', '--json']);
-  t.is(pushed.code, 0, pushed.stderr);
+  exits(t, pushed, 0);
   const name = `${registry.host}/team/rescue:1.2`;
   const image = readFileSync(box.path('images/rescue-i386.img'));
 
   const other = elsewhere(t);
   const pulled = await other.smol(['pull', name, '-o', 'out']);
-  t.is(pulled.code, 0, pulled.stderr);
+  exits(t, pulled, 0);
   t.deepEqual(readdirSync(other.path('out')).sort(), ['rescue-i386.img', 'rescue-i386.kernel']);
   t.is(sha256(readFileSync(other.path('out/rescue-i386.img'))), sha256(image));
   t.true(statSync(other.path('out/rescue-i386.img')).blocks * 512 < image.length, 'it has holes');
@@ -94,7 +94,7 @@ test('how it was made and what it is made of are attached, and found by the tag 
   const box = await project(t);
   const target = `${registry.host}/team/rescue`;
   const pushed = await box.smol(['push', 'rescue', target, '--arch', 'i386', '--json']);
-  t.is(pushed.code, 0, pushed.stderr);
+  exits(t, pushed, 0);
   const { digest } = JSON.parse(pushed.stdout.trim().split('\n').at(-1)!) as { digest: string };
   const { manifests = [] } = inspect(`${target}:${digest.replace(':', '-')}`);
   t.deepEqual(
@@ -137,7 +137,7 @@ test('of the next version only the chunks that changed are fetched, and every on
   const name = `${registry.host}/team/rescue`;
   const received = async (tag: string) => {
     const result = await other.smol(['pull', `${name}:${tag}`, '--json']);
-    t.is(result.code, 0, result.stderr);
+    exits(t, result, 0);
     return JSON.parse(result.stdout.trim().split('\n').at(-1)!) as { received: number; disk: string };
   };
   const whole = await received('1');
@@ -166,7 +166,7 @@ test('an image for several architectures is one name', async (t) => {
   const registry = await Registry.start(t);
   const box = await project(t, `registry: ${registry.host}/team\n`);
   const pushed = await box.smol(['push', 'rescue', '--arch', 'all']);
-  t.is(pushed.code, 0, pushed.stderr);
+  exits(t, pushed, 0);
   const name = `${registry.host}/team/rescue:latest`;
   const { manifests = [] } = inspect(name);
   t.deepEqual(
@@ -180,7 +180,7 @@ test('an image for several architectures is one name', async (t) => {
   const other = elsewhere(t);
   for (const arch of ['i386', 'aarch64'] as const) {
     const result = await other.smol(['pull', name, '--arch', arch, '-o', arch]);
-    t.is(result.code, 0, result.stderr);
+    exits(t, result, 0);
   }
   const arm = 'rescue-evbarm-aarch64.img';
   t.is(sha256(readFileSync(other.path('aarch64', arm))), sha256(readFileSync(box.path('images', arm))));
@@ -222,10 +222,10 @@ test("smolBSD's own images are read", async (t) => {
 
   const other = elsewhere(t);
   const pulled = await other.smol(['pull', name, '-o', 'out']);
-  t.is(pulled.code, 0, pulled.stderr);
+  exits(t, pulled, 0);
   t.is(sha256(readFileSync(other.path('out/rescue-i386.img'))), sha256(image));
   const run = await other.smol(['run', name]);
-  t.is(run.code, 2);
+  exits(t, run, 2);
   t.regex(run.stderr, /is a disk without a kernel/);
 });
 
@@ -246,11 +246,11 @@ test('signatures: made with one key, checked with the other half', async (t) => 
     elsewhere(t).smol(['pull', `${registry.host}/team/rescue:${tag}`, '--key', at(key)]);
   for (const key of ['ed', 'ec']) {
     const pushed = await box.smol(['push', `rescue:${key}`, '--arch', 'i386', '--sign', `${key}.key`]);
-    t.is(pushed.code, 0, pushed.stderr);
-    t.is((await pull(key, `${key}.pub`)).code, 0);
+    exits(t, pushed, 0);
+    exits(t, await pull(key, `${key}.pub`), 0);
   }
   const wrong = await pull('ec', 'no.pub');
-  t.is(wrong.code, 4);
+  exits(t, wrong, 4);
   t.regex(wrong.stderr, /is not signed with that key: it is signed by somebody else/);
   box.write('services/rescue/etc/motd', 'unsigned\n');
   await box.smol(['push', 'rescue:unsigned', '--arch', 'i386']);
@@ -270,7 +270,7 @@ test('names and passwords come from where docker, podman and their helpers keep 
   const ends = async (code: number, result: ReturnType<typeof push>) =>
     t.is((await result).code, code, (await result).stderr);
   const refused = await push();
-  t.is(refused.code, 3, refused.stderr);
+  exits(t, refused, 3);
   t.regex(refused.stderr, /answers 401: it does not let us in/);
   t.regex(refused.stderr, new RegExp(`skopeo login ${registry.host}`));
 
@@ -291,7 +291,7 @@ echo '{"ServerURL":"","Username":"ci","Secret":"s3cret"}'\n`,
   writeFileSync(path.join(docker, 'config.json'), JSON.stringify({ credHelpers: { [registry.host]: 'test' } }));
   await ends(0, push({ PATH }));
   const lost = await push();
-  t.is(lost.code, 3, lost.stderr);
+  exits(t, lost, 3);
   t.regex(lost.stderr, /docker-credential-test does not give the credentials/);
   writeFileSync(box.path('auth.json'), JSON.stringify(login('ci:s3cret')));
   await ends(0, push({ REGISTRY_AUTH_FILE: box.path('auth.json') }));

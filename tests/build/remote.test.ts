@@ -8,7 +8,7 @@ import { sha256 } from '../../host/files.ts';
 import { packageRoot } from '../../host/paths.ts';
 import { Mirror } from '../rig/mirror.ts';
 import { Nginx, type NginxSettings } from '../rig/nginx.ts';
-import { cleanEnvironment, type Result, ranSteps, runProgram, Sandbox } from '../rig/sandbox.ts';
+import { cleanEnvironment, exits, type Result, ranSteps, runProgram, Sandbox } from '../rig/sandbox.ts';
 
 const IMAGE = 'images/rescue-i386.img';
 
@@ -71,7 +71,7 @@ async function filled(t: ExecutionContext, settings: NginxSettings = {}) {
   const remote = `url: ${nginx.url}/cache\ntrust: [${team.key}]\ntimeout: 60`;
   const first = team.machine(`${remote}\nmode: readwrite`);
   const built = await build(first, [], { SMOL_CACHE_KEY: team.keyFile });
-  t.is(built.code, 0, built.stderr + built.stdout);
+  exits(t, built, 0);
   return { nginx, team, remote, first, built };
 }
 
@@ -84,7 +84,7 @@ test('what one machine made, a second one takes: it runs nothing but the writing
 
   const second = team.machine(remote, first);
   const again = await build(second);
-  t.is(again.code, 0, again.stderr);
+  exits(t, again, 0);
   t.deepEqual(ranSteps(again), ['image rescue-i386']);
   t.is(digestOf(second), digestOf(first));
   t.is(team.mirror.requests.length, requests, 'nothing was fetched from the mirror');
@@ -130,7 +130,7 @@ function whyNotNobody(): string | undefined {
     const words = [...AS_NOBODY, process.execPath, path.join(packageRoot(), 'build/smol/main.js'), ...args];
     const env = { ...cleanEnvironment(), SMOL_CACHE: path.join(base, 'theirs'), HOME: base };
     const result = await runProgram(words, { cwd: second.folder, env });
-    t.is(result.code, 0, result.stderr + result.stdout);
+    exits(t, result, 0);
     t.deepEqual(ranSteps(result), ['image rescue-i386']);
     t.is(digestOf(second), digestOf(first));
     t.is(statSync(second.path(IMAGE)).uid, Number(NOBODY));
@@ -191,19 +191,19 @@ test('nobody is believed but who is trusted, and no byte that is not what its di
   for (const name of readdirSync(blobs)) writeFileSync(path.join(blobs, name), 'something else');
   const third = team.machine(remote, first);
   const wrong = await build(third);
-  t.is(wrong.code, 0, wrong.stderr);
+  exits(t, wrong, 0);
   t.true(notices(wrong).some((text) => text.includes('has other bytes for')));
   t.is(digestOf(third), digestOf(first));
 
   // Blobs that are gone, results that are no results.
   rmSync(blobs, { recursive: true });
   const fourth = team.machine(remote, first);
-  t.is((await build(fourth)).code, 0);
+  exits(t, await build(fourth), 0);
   t.is(digestOf(fourth), digestOf(first));
   for (const name of names) writeFileSync(path.join(results, name), Buffer.alloc(100, 0xff));
   const fifth = team.machine(remote, first);
   const none = await build(fifth);
-  t.is(none.code, 0);
+  exits(t, none, 0);
   t.true(notices(none).some((text) => text.includes('no result of an action')));
   t.is(digestOf(fifth), digestOf(first));
 });
@@ -213,13 +213,13 @@ test('what is verified is run here, whatever others have', async (t) => {
   const chancy = (box: Sandbox) => box.write('services/rescue/postinst/now.sh', 'date +%N > etc/now\n');
   const first = team.machine(`${remote}\nmode: readwrite`);
   chancy(first);
-  t.is((await build(first, [], { SMOL_CACHE_KEY: team.keyFile })).code, 0);
+  exits(t, await build(first, [], { SMOL_CACHE_KEY: team.keyFile }), 0);
   const second = team.machine(remote, first);
   chancy(second);
   t.deepEqual(ranSteps(await build(second)), ['image rescue-i386']);
   t.is(digestOf(second), digestOf(first));
   const verified = await second.smol(['build', 'rescue', '--arch', 'i386', '--verify']);
-  t.is(verified.code, 1, verified.stderr);
+  exits(t, verified, 1);
   t.regex(verified.stderr, /not-reproducible.*now\.sh[\s\S]*etc\/now/);
 });
 
@@ -237,7 +237,7 @@ test('who may write is who has the key, and --cache says otherwise for one build
   const { nginx, team, remote, first } = await filled(t);
   const writer = team.machine(`${remote}\nmode: readwrite`, first);
   const keyless = await writer.smol(['build', 'rescue', '--arch', 'i386']);
-  t.is(keyless.code, 3);
+  exits(t, keyless, 3);
   t.regex(keyless.stderr, /must be signed, and there is no key to sign with/);
   const bad = await writer.smol(['build', 'rescue', '--arch', 'i386'], { env: { SMOL_CACHE_KEY: team.mirror.url } });
   t.regex(bad.stderr, /there is no file/);
@@ -260,7 +260,7 @@ test('who may write is who has the key, and --cache says otherwise for one build
     ['remote:x', /--cache remote:x means nothing/],
   ] as const) {
     const wrong = await writer.smol(['build', 'rescue', '--cache', use]);
-    t.is(wrong.code, 2);
+    exits(t, wrong, 2);
     t.regex(wrong.stderr, why);
   }
   writer.write('smol.config.yaml', 'release: netbsd-11\n');
@@ -287,7 +287,7 @@ test('a server that fails, hangs, breaks off or is not there costs little and no
     const box = team.machine(`url: ${url}\ntrust: anyone\nmode: readwrite\ntimeout: ${timeout}`, first);
     tried.length = 0;
     const result = await build(box);
-    t.is(result.code, 0, result.stderr);
+    exits(t, result, 0);
     t.is(digestOf(box), digestOf(first));
     t.is(ranSteps(result).length, 15);
     t.regex(String(remoteOf(result).trouble), why);
@@ -295,7 +295,7 @@ test('a server that fails, hangs, breaks off or is not there costs little and no
     if (requests !== undefined) t.true(tried.length <= requests, `${tried.length}`);
     const strict = team.machine(`url: ${url}\ntrust: anyone\ntimeout: ${timeout}`, first);
     const failed = await strict.smol(['build', 'rescue', '--arch', 'i386', '--require-cache']);
-    t.is(failed.code, 3, failed.stderr);
+    exits(t, failed, 3);
     t.regex(failed.stderr, /the remote cache \S+ cannot be used/);
   };
   await check('http://127.0.0.1:1/', /ECONNREFUSED/);
@@ -339,7 +339,7 @@ test('a server that is full or takes nothing is read all the same', async (t) =>
   const box = team.machine(`url: ${proxy}/cache\ntrust: [${team.key}]\nmode: readwrite\ntimeout: 60`, first);
   box.write('services/rescue/etc/motd', 'something new\n');
   const result = await build(box, [], { SMOL_CACHE_KEY: team.keyFile });
-  t.is(result.code, 0, result.stderr);
+  exits(t, result, 0);
   t.true((remoteOf(result).hits as number) > 8);
   t.is(remoteOf(result).trouble, 'it answers 507');
   t.true(puts <= 4);
@@ -357,7 +357,7 @@ test('what breaks off half way is fetched again, or made', async (t) => {
   });
   const box = team.machine(`url: ${halves}/cache\ntrust: [${team.key}]\ntimeout: 60`, first);
   const result = await build(box);
-  t.is(result.code, 0, result.stderr);
+  exits(t, result, 0);
   t.is(digestOf(box), digestOf(first));
   t.is(remoteOf(result).hits, 14);
 });
@@ -368,7 +368,7 @@ test('names and passwords, tokens, and certificates on both sides', async (t) =>
   const remote = `url: ${guarded.url}/c\ntrust: anyone\nmode: readwrite\ntimeout: 60`;
   const first = team.machine(remote);
   const refused = await build(first, [], { SMOL_CACHE_AUTH: 'ci:wrong' });
-  t.is(refused.code, 0);
+  exits(t, refused, 0);
   t.regex(String(remoteOf(refused).trouble), /it answers 401: it does not know who asks/);
   const taken = await build(team.machine(remote, first), [], { SMOL_CACHE_AUTH: 'ci:s3cret' });
   t.true((remoteOf(taken).sent as number) > 0);
@@ -402,7 +402,7 @@ test('what takes longer to fetch than it took to make is made', async (t) => {
   const box = team.machine(remote, first);
   const started = Date.now();
   const result = await build(box);
-  t.is(result.code, 0, result.stderr);
+  exits(t, result, 0);
   t.is(digestOf(box), digestOf(first));
   t.is(remoteOf(result).hits, 14);
   t.true(ranSteps(result).length === 1 && Date.now() - started < 30_000);
@@ -416,6 +416,6 @@ test('a key is made once, for its owner alone', async (t) => {
   t.is((await box.smol(['cache', 'key', 'k.pem'])).stdout, made.stdout);
   box.write('other.pem', 'something else');
   const wrong = await box.smol(['cache', 'key', 'other.pem']);
-  t.is(wrong.code, 3);
+  exits(t, wrong, 3);
   t.is(box.read('other.pem'), 'something else');
 });

@@ -5,7 +5,7 @@ import type { Member } from '../rig/archives.ts';
 import { ETC, RESCUE } from '../rig/archives.ts';
 import { checkImage, readImage, textsOf } from '../rig/debugfs.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { ranSteps, Sandbox } from '../rig/sandbox.ts';
+import { exits, ranSteps, Sandbox } from '../rig/sandbox.ts';
 
 /** What a root can be made of besides whole sets and overlays. */
 
@@ -42,7 +42,7 @@ async function project(t: ExecutionContext, service: string) {
   const image = box.path('images/web-amd64.img');
   const build = async () => {
     const result = await box.smol(['build', 'web', '--json']);
-    t.is(result.code, 0, result.stdout + result.stderr);
+    exits(t, result, 0);
     t.is(checkImage(image), '');
     return ranSteps(result);
   };

@@ -7,7 +7,7 @@ import { packageRoot } from '../../host/paths.ts';
 import { ETC, RESCUE } from '../rig/archives.ts';
 import { checkImage, readImage, textsOf } from '../rig/debugfs.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { cleanEnvironment, ranSteps, runProgram, Sandbox } from '../rig/sandbox.ts';
+import { cleanEnvironment, exits, ranSteps, runProgram, Sandbox } from '../rig/sandbox.ts';
 
 /** Scripts at build time, each confined and a step of its own. */
 
@@ -24,7 +24,7 @@ async function project(t: ExecutionContext, more = '') {
 
 test('owners, modes, devices and links that a script makes, without root, are in the image; all else is as it was', async (t) => {
   const { box, image, build } = await project(t);
-  t.is((await build()).code, 0);
+  exits(t, await build(), 0);
   const before = readImage(image);
   box.write(
     'services/web/postinst/10-users.sh',
@@ -42,7 +42,7 @@ echo "$ARCH $PKGVERS $HOME $(id -u)" > etc/env
 `,
   );
   const result = await build();
-  t.is(result.code, 0, result.stdout);
+  exits(t, result, 0);
   t.is(checkImage(image), '');
   const found = readImage(image);
   t.like(found.get('var/www'), { mode: 0o2770, uid: 24, gid: 24 });
@@ -66,7 +66,7 @@ echo "$ARCH $PKGVERS $HOME $(id -u)" > etc/env
   t.is(new Set(['init', 'sh', 'mount_ext2fs'].map((each) => found.get(`rescue/${each}`)?.inode)).size, 1);
   t.regex((await box.smol(['du', 'web'])).stdout, /services\/web\/postinst\/10-users\.sh/);
   const verified = await box.smol(['build', 'web', '--verify']);
-  t.is(verified.code, 0, verified.stderr);
+  exits(t, verified, 0);
 });
 
 test('each script is a step: a change of the last runs no other, and a failure resumes where it was', async (t) => {
@@ -74,12 +74,12 @@ test('each script is a step: a change of the last runs no other, and a failure r
   box.write('services/web/data/list.txt', 'a list\n');
   for (const n of [1, 2, 3]) box.write(`services/web/postinst/${n}.sh`, `echo ${n} >> etc/order\n`);
   const first = await build();
-  t.is(first.code, 0, first.stdout);
+  exits(t, first, 0);
   t.is(textsOf(image, ['etc/order'])[0], '1\n2\n3\n');
 
   box.write('services/web/postinst/3.sh', 'cat ../service/web/data/list.txt >> etc/order; echo oh no >&2; exit 3\n');
   const failed = await box.smol(['build', 'web']);
-  t.is(failed.code, 1);
+  exits(t, failed, 1);
   t.regex(
     box.told(failed),
     /error\[script-failed\]: services\/web\/postinst\/3\.sh exited with 3\n {2}\| oh no\n {2}fix: mend it and build again: what came before it is cached/,
@@ -109,7 +109,7 @@ test('each script is a step: a change of the last runs no other, and a failure r
   t.is(textsOf(image, ['etc/order'])[0], '1\n2\na list\n');
   // What a script may read is what is declared; a change of it counts.
   box.write('services/web/data/list.txt', 'another list\n');
-  t.is((await build()).code, 0);
+  exits(t, await build(), 0);
   t.is(textsOf(image, ['etc/order'])[0], '1\n2\nanother list\n');
   t.deepEqual(ranSteps(await build()), []);
 });
@@ -136,7 +136,7 @@ env | sort
 `,
   );
   const result = await build();
-  t.is(result.code, 0, result.stdout);
+  exits(t, result, 0);
   const [report] = textsOf(image, ['etc/report']);
   t.notRegex(
     report!,
@@ -187,7 +187,7 @@ test('a finalizer runs last, and is pinned; one that anybody could replace is re
   const digest = sha256('echo finished >> etc/order\n');
   box.write('services/web/service.yaml', `${manifest}finalizer: {url: "${mirror.url}/finish.sh"}\n`);
   const refused = await box.smol(['build', 'web']);
-  t.is(refused.code, 2);
+  exits(t, refused, 2);
   t.regex(
     refused.stderr,
     /error\[unpinned-finalizer\]: .* is not encrypted, so anybody on the way could replace the script\n.*service\.yaml:4/,
@@ -198,7 +198,7 @@ test('a finalizer runs last, and is pinned; one that anybody could replace is re
   t.regex((await box.smol(['build', 'web'])).stderr, /wrong-checksum.*service\.yaml says sha256 a000/s);
   withDigest(digest);
   const result = await build();
-  t.is(result.code, 0, result.stdout);
+  exits(t, result, 0);
   t.is(textsOf(image, ['etc/order'])[0], '1\nfinished\n');
   t.true(box.read('smol.lock.yaml').includes('/finish.sh'));
 });
@@ -210,7 +210,7 @@ unprivileged('as a user that is nobody the same bytes come out (needs root, to b
   const two = await project(t);
   for (const { box } of [one, two])
     box.write('services/web/postinst/1.sh', 'chown 7:13 etc/rc; mknod dev/x c 1 3; echo x > etc/x\n');
-  t.is((await one.build()).code, 0);
+  exits(t, await one.build(), 0);
   execFileSync('chown', ['-R', '65534:65534', path.dirname(two.box.folder)]);
   chmodSync(path.dirname(two.box.folder), 0o755);
   const main = path.join(packageRoot(), 'build/smol/main.js');
@@ -219,7 +219,7 @@ unprivileged('as a user that is nobody the same bytes come out (needs root, to b
     cwd: two.box.folder,
     env: { ...cleanEnvironment(), SMOL_CACHE: two.box.cache, HOME: two.box.folder },
   });
-  t.is(result.code, 0, result.stderr);
+  exits(t, result, 0);
   t.is(sha256(readFileSync(two.image)), sha256(readFileSync(one.image)));
   t.is(statSync(two.image).uid, 65534);
 });
@@ -244,7 +244,7 @@ withRealSets(
     box.write('services/web/service.yaml', 'description: x\nsets: [etc]\nsize: 32M\nfs: ext2\n');
     box.write('services/web/etc/rc', '#!/bin/sh\n');
     const build = () => box.smol(['build', 'web', '--arch', 'i386']);
-    t.is((await build()).code, 0);
+    exits(t, await build(), 0);
     const image = box.path('images/web-i386.img');
     const before = readImage(image);
     box.write(
@@ -259,7 +259,7 @@ mknod dev/console c 0 0; chmod 600 dev/console
 `,
     );
     const result = await build();
-    t.is(result.code, 0, result.stderr);
+    exits(t, result, 0);
     t.is(checkImage(image), '');
     const after = readImage(image);
     t.like(after.get('usr/libexec/helper'), {
@@ -314,7 +314,7 @@ curl -sS -r 2-3 ${url} | cmp - etc/page
   );
   mirror.serve('/a%20page.txt', 'the first page\n');
   const first = await build();
-  t.is(first.code, 0, box.told(first));
+  exits(t, first, 0);
   t.is(textsOf(image, ['etc/page'])[0], 'the first page\n');
   const lines = first.events.filter(({ type }) => type === 'step-log').map(({ line }) => String(line));
   t.true(lines.some((line) => /^http:\/\/pages\.test\/none answered 404/.test(line)));
@@ -329,11 +329,11 @@ curl -sS -r 2-3 ${url} | cmp - etc/page
   mirror.requests.length = 0;
   t.deepEqual(ranSteps(await build()), []);
   box.write('services/web/postinst/get.sh', `curl -sSf ${url} > etc/again\n`);
-  t.is((await box.smol(['build', 'web', '--offline'])).code, 0);
+  exits(t, await box.smol(['build', 'web', '--offline']), 0);
   t.is(textsOf(image, ['etc/again'])[0], 'the first page\n');
   t.deepEqual(mirror.requests, []);
   const moved = await box.smol(['update', url]);
-  t.is(moved.code, 0, moved.stderr);
+  exits(t, moved, 0);
   t.deepEqual(ranSteps(await build()), ['image web-amd64', 'services/web/postinst/get.sh of web-amd64']);
   t.is(textsOf(image, ['etc/again'])[0], 'the second page\n');
   // Nothing new, where nothing new may be had.
@@ -341,8 +341,8 @@ curl -sS -r 2-3 ${url} | cmp - etc/page
   mirror.serve('/new', 'new\n');
   for (const strict of ['--frozen', '--offline']) {
     const refused = await box.smol(['build', 'web', strict]);
-    t.is(refused.code, 1);
+    exits(t, refused, 1);
     t.regex(refused.stderr, /error\[script-failed\](.*\n)*.*http:\/\/pages\.test\/new/);
   }
-  t.is((await build()).code, 0);
+  exits(t, await build(), 0);
 });

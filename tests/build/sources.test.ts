@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { compressed, ETC, type Member, sha512, tarOf } from '../rig/archives.ts';
 import { textsOf } from '../rig/debugfs.ts';
 import { answerBytes, Mirror } from '../rig/mirror.ts';
-import { ranSteps, Sandbox } from '../rig/sandbox.ts';
+import { exits, ranSteps, Sandbox } from '../rig/sandbox.ts';
 
 const SETS = '/pub/NetBSD-daily/netbsd-11/latest/i386/binary/sets';
 const NAME = `https://nycdn.netbsd.org${SETS}/etc.tgz`;
@@ -79,7 +79,7 @@ test('a download that breaks off is resumed where it ended', async (t) => {
     response.write(bytes.subarray(0, 2_000_000), () => setTimeout(() => response.destroy(), 50));
     return undefined;
   });
-  t.is((await build()).code, 0);
+  exits(t, await build(), 0);
   const asked = mirror.requests.filter(({ path: at }) => at.endsWith('/etc.tgz')).map(({ range }) => range);
   t.is(asked.length, 2);
   t.is(asked[0], undefined);
@@ -158,10 +158,10 @@ test('a set that changed since it was pinned, and smol update', async (t) => {
   const before = box.read('smol.lock.yaml');
   serveSet(mirror, await etc([...ETC, { name: './etc/new', content: 'new' }]));
   // The cache still has what was pinned; another machine does not.
-  t.is((await build()).code, 0);
+  exits(t, await build(), 0);
   rmSync(box.path('images/web-i386.img'));
   const cold = await build({ SMOL_CACHE: `${box.cache}-cold` });
-  t.is(cold.code, 4);
+  exits(t, cold, 4);
   t.regex(
     box.told(cold),
     new RegExp(`error\\[pin-mismatch\\]: ${NAME} has changed since it was pinned
@@ -172,13 +172,13 @@ test('a set that changed since it was pinned, and smol update', async (t) => {
   t.is(box.read('smol.lock.yaml'), before);
 
   const update = await box.smol(['update', NAME]);
-  t.is(update.code, 0, update.stderr);
+  exits(t, update, 0);
   t.regex(update.stdout, new RegExp(`^${NAME}: [0-9a-f]{12}… -> [0-9a-f]{12}…\n$`));
-  t.is((await build({ SMOL_CACHE: `${box.cache}-cold` })).code, 0);
+  exits(t, await build({ SMOL_CACHE: `${box.cache}-cold` }), 0);
   t.is(textsOf(box.path('images/web-i386.img'), ['etc/new'])[0], 'new');
 
   const nothing = await box.smol(['update', `${NAME}x`]);
-  t.is(nothing.code, 2);
+  exits(t, nothing, 2);
   t.is(
     box.told(nothing),
     `error[no-such-pin]: nothing named ${NAME}x is pinned (did you mean "${NAME}"?)\n  fix: smol.lock.yaml has the names; the name of a service means all that it needs`,
@@ -190,7 +190,7 @@ test('an update that fails keeps the old pin', async (t) => {
   await told(0);
   const before = box.read('smol.lock.yaml');
   mirror.serve(`${SETS}/etc.tgz`, (_, response) => response.writeHead(404).end());
-  t.is((await box.smol(['update', 'web'])).code, 1);
+  exits(t, await box.smol(['update', 'web']), 1);
   t.is(box.read('smol.lock.yaml'), before);
 });
 
@@ -243,7 +243,7 @@ test.serial('an archive that unpacks to no end fills no disk', async (t) => {
     mirror.serve(`${folder}/etc.${ending}`, bytes);
     mirror.serve(`${folder}/SHA512`, `SHA512 (etc.${ending}) = ${sha512(bytes)}\n`);
     const result = await box.smol(['build', 'web', '--arch', arch]);
-    t.is(result.code, 4, result.stderr);
+    exits(t, result, 4);
     t.regex(
       box.told(result),
       /error\[archive-bomb\]: \S+ unpacks to more than 1 GiB\n {2}fix: do not use this archive/,
@@ -299,7 +299,7 @@ test('an xz archive that is cut off', async (t) => {
   mirror.serve(`${folder}/etc.tar.xz`, bytes);
   mirror.serve(`${folder}/SHA512`, `SHA512 (etc.tar.xz) = ${sha512(bytes)}\n`);
   const result = await box.smol(['build', 'web', '--arch', 'amd64']);
-  t.is(result.code, 4);
+  exits(t, result, 4);
   t.regex(box.told(result), /error\[broken-archive\]: \S+etc.tar.xz cannot be unpacked: .*Unexpected end of input/);
 });
 
@@ -384,7 +384,7 @@ test('mirrors on this host, and files dropped in, need no network', async (t) =>
       `^error\\[pin-mismatch\\]: ${NAME} has changed since it was pinned\n.*\n.*, in <project>/sets/i386/etc.tgz\n`,
     ),
   );
-  t.is((await box.smol(['update', NAME])).code, 0);
+  exits(t, await box.smol(['update', NAME]), 0);
   await told(0);
 });
 
@@ -400,7 +400,7 @@ test('a proxy from the usual variables is used', async (t) => {
   mirror.serve(`http://mirror.invalid${SETS}/SHA512`, `SHA512 (etc.tgz) = ${sha512(bytes)}\n`);
   mirror.serve('http://mirror.invalid/assets/netbsd-SMOL386', 'kernel');
   const result = await build({ http_proxy: mirror.url });
-  t.is(result.code, 0, result.stderr);
+  exits(t, result, 0);
 });
 
 const asRoot = process.getuid?.() === 0 ? test : test.skip;
@@ -435,7 +435,7 @@ test('an overlay that changes is noticed, a drop-in kernel too', async (t) => {
   );
   box.write('kernels/own-kernel', 'first');
   box.write('services/web/service.yaml', 'description: x\nsets: [etc]\nkernel: own\nsize: 8M\n');
-  t.is((await build()).code, 0);
+  exits(t, await build(), 0);
   t.false(box.read('smol.lock.yaml').includes('own-kernel'), 'a local file is an input, not a download');
   box.write('kernels/own-kernel', 'second');
   const result = await box.smol(['build', 'web', '--arch', 'i386', '--json']);

@@ -6,7 +6,7 @@ import { sha256 } from '../../host/files.ts';
 import { packageRoot } from '../../host/paths.ts';
 import { ETC, manyMembers, RESCUE } from '../rig/archives.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { cleanEnvironment, Sandbox } from '../rig/sandbox.ts';
+import { cleanEnvironment, exits, Sandbox } from '../rig/sandbox.ts';
 
 /** Longer by hand: SMOL_STRESS_SECONDS=300 npm test -- tests/build/stress.test.ts */
 const SECONDS = Number(process.env.SMOL_STRESS_SECONDS ?? 15);
@@ -31,7 +31,7 @@ test('many processes, kills and a cache that is damaged under them: never a wron
   }
   const names = Object.keys(services);
   const image = (name: string) => box.path('images', `${name}-i386.img`);
-  t.is((await box.smol(['build', ...names, '--arch', 'i386'])).code, 0);
+  exits(t, await box.smol(['build', ...names, '--arch', 'i386']), 0);
   const right = new Map(names.map((name) => [name, sha256(readFileSync(image(name)))]));
 
   const roll = dice(1);
@@ -88,7 +88,7 @@ test('many processes, kills and a cache that is damaged under them: never a wron
 
   // When it is quiet again, everything is as it should be, and nothing is left lying about.
   const last = await box.smol(['build', ...names, '--arch', 'i386']);
-  t.is(last.code, 0, last.stderr);
+  exits(t, last, 0);
   t.deepEqual(
     names.map((name) => sha256(readFileSync(image(name)))),
     names.map((name) => right.get(name)!),

@@ -2,7 +2,7 @@ import { readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Mirror } from '../rig/mirror.ts';
-import { ranSteps, Sandbox } from '../rig/sandbox.ts';
+import { exits, ranSteps, Sandbox } from '../rig/sandbox.ts';
 
 const SETS = 'https://nycdn.netbsd.org/pub/NetBSD-daily/netbsd-11/latest/i386/binary/sets';
 const SOURCES = [`${SETS}/rescue.tgz`, `${SETS}/etc.tgz`, 'https://smolbsd.org/assets/netbsd-SMOL386'];
@@ -20,7 +20,7 @@ test('--frozen, and CI, refuse what is not pinned, all at once', async (t) => {
   const { mirror, box, build } = await project(t);
   const refused = async (args: string[], env: Record<string, string>, sources: readonly string[]) => {
     const result = await build(args, env);
-    t.is(result.code, 4, result.stderr);
+    exits(t, result, 4);
     const [count, verb] = sources.length === 1 ? ['1 source', 'is'] : [`${sources.length} sources`, 'are'];
     t.is(
       box.told(result),
@@ -32,33 +32,33 @@ ${sources.map((source) => `  | ${source}`).join('\n')}
   await refused(['--frozen'], {}, SOURCES);
   t.deepEqual(mirror.requests, []);
   // Without any pin there is nothing to freeze.
-  t.is((await build([], { CI: 'true' })).code, 0);
+  exits(t, await build([], { CI: 'true' }), 0);
   box.write('smol.lock.yaml', box.read('smol.lock.yaml').replace(/ {2}https:\/\/smolbsd(.*\n){3}/, ''));
   await refused([], { CI: 'true' }, SOURCES.slice(2));
-  t.is((await build(['--no-frozen'], { CI: 'true' })).code, 0);
-  t.is((await build([], { CI: 'true', SMOL_CACHE: `${box.cache}-cold` })).code, 0);
+  exits(t, await build(['--no-frozen'], { CI: 'true' }), 0);
+  exits(t, await build([], { CI: 'true', SMOL_CACHE: `${box.cache}-cold` }), 0);
 });
 
 test('--offline asks nobody, and lists what is missing', async (t) => {
   const { mirror, box, build } = await project(t);
   const result = await build(['--offline']);
-  t.is(result.code, 3);
+  exits(t, result, 3);
   t.regex(
     box.told(result),
     /^error\[offline\]: 3 sources that the build needs are not in the cache, and --offline keeps it from fetching\n( {2}\| https:.*\n){3} {2}fix: /,
   );
   t.deepEqual(mirror.requests, []);
-  t.is((await build([])).code, 0);
+  exits(t, await build([]), 0);
   const { length } = mirror.requests;
   box.write('services/rescue/service.yaml', 'description: x\nsets: [etc, rescue]\nsize: 8M\n');
   box.write('services/rescue/etc/rc', '#!/bin/sh\n');
-  t.is((await build(['--offline'])).code, 0);
+  exits(t, await build(['--offline']), 0);
   t.is(mirror.requests.length, length);
 });
 
 test('gc evicts what was used longest ago, and never what images in place were made of', async (t) => {
   const { box, build } = await project(t);
-  t.is((await build([])).code, 0);
+  exits(t, await build([]), 0);
   const blobs = () =>
     readdirSync(path.join(box.cache, 'blobs/content-v2'), { recursive: true, encoding: 'utf8' }).filter((name) =>
       statSync(path.join(box.cache, 'blobs/content-v2', name)).isFile(),
@@ -91,7 +91,7 @@ test('gc evicts what was used longest ago, and never what images in place were m
   box.write('services/rescue/service.yaml', 'description: x\nsets: [etc]\nsize: 8M\n');
   box.write('services/rescue/etc/rc', '#!/bin/sh\n');
   const result = await build([]);
-  t.is(result.code, 0, result.stderr);
+  exits(t, result, 0);
 });
 
 test('--keep-going builds what it can, and tells every failure', async (t) => {
@@ -111,7 +111,7 @@ test('--keep-going builds what it can, and tells every failure', async (t) => {
     box.write(`services/${name}/etc/rc`, '#!/bin/sh\n');
   }
   const result = await box.smol(['build', 'bad', 'good', 'worse', '--arch', 'i386', '--keep-going']);
-  t.is(result.code, 1);
+  exits(t, result, 1);
   t.is([...result.stderr.matchAll(/error\[http-status\]: \S+\/(games|man)\.tgz answered 404/g)].length, 2);
   t.deepEqual(readdirSync(box.path('images')), ['good-i386.img']);
 });
@@ -119,7 +119,7 @@ test('--keep-going builds what it can, and tells every failure', async (t) => {
 test('--arch all, in one graph', async (t) => {
   const { box } = await project(t);
   const result = await box.smol(['build', 'rescue', '--arch', 'all', '--jobs', '1', '--json']);
-  t.is(result.code, 0, result.stdout);
+  exits(t, result, 0);
   t.deepEqual(readdirSync(box.path('images')), ['rescue-amd64.img', 'rescue-evbarm-aarch64.img', 'rescue-i386.img']);
   t.is(ranSteps(result).filter((step) => step === 'overlay services/common').length, 1);
 });

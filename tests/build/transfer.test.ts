@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { sha256 } from '../../host/files.ts';
 import { packageRoot } from '../../host/paths.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { ranSteps, Sandbox } from '../rig/sandbox.ts';
+import { exits, ranSteps, Sandbox } from '../rig/sandbox.ts';
 
 /** A project that was built and exported, and another one, with an empty cache, of the same files. */
 async function projects(t: ExecutionContext) {
@@ -17,7 +17,7 @@ async function projects(t: ExecutionContext) {
   }
   const file = first.path('cache.tar');
   const written = await first.smol(['cache', 'export', file, '--for', 'rescue', '--arch', 'i386']);
-  t.is(written.code, 0, written.stderr);
+  exits(t, written, 0);
   t.regex(written.stdout, /^wrote \S+cache\.tar: 15 records and \d+ blobs, /);
   second.write('smol.lock.yaml', first.read('smol.lock.yaml'));
   return { mirror, first, second, file };
@@ -26,7 +26,7 @@ async function projects(t: ExecutionContext) {
 test('an export is all that a build elsewhere needs, and the same each time', async (t) => {
   const { mirror, first, second, file } = await projects(t);
   const again = first.path('again.tar');
-  t.is((await first.smol(['cache', 'export', again, '--for', 'rescue', '--arch', 'i386'])).code, 0);
+  exits(t, await first.smol(['cache', 'export', again, '--for', 'rescue', '--arch', 'i386']), 0);
   t.is(sha256(readFileSync(again)), sha256(readFileSync(file)));
 
   const taken = await second.smol(['cache', 'import', file]);
@@ -57,7 +57,7 @@ test('an export that is damaged, cut off or none at all is refused, and harms no
   const told = async (bytes: Buffer | string) => {
     writeFileSync(bad, bytes);
     const result = await second.smol(['cache', 'import', bad]);
-    t.is(result.code, 4, result.stderr);
+    exits(t, result, 4);
     return second.told(result).split('\n')[0]!;
   };
   const flipped = Buffer.from(good);
@@ -74,13 +74,13 @@ test('an export that is damaged, cut off or none at all is refused, and harms no
   const none = await second.smol(['cache', 'import', bad]);
   t.regex(second.told(none), /^error\[no-such-file\]: there is no file <project>\/bad\.tar/);
   const usage = await second.smol(['cache', 'export', bad]);
-  t.is(usage.code, 2);
+  exits(t, usage, 2);
   t.regex(
     usage.stderr,
     /required option '--for <service\.\.\.>' not specified\n {2}fix: see `smol cache export --help`/,
   );
 
   // Whatever of it came in is sound.
-  t.is((await second.smol(['cache', 'import', file])).code, 0);
-  t.is((await second.smol(['build', 'rescue', '--arch', 'i386', '--offline'])).code, 0);
+  exits(t, await second.smol(['cache', 'import', file]), 0);
+  exits(t, await second.smol(['build', 'rescue', '--arch', 'i386', '--offline']), 0);
 });

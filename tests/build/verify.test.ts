@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { packageRoot } from '../../host/paths.ts';
 import { which } from '../../host/process.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { Sandbox } from '../rig/sandbox.ts';
+import { exits, Sandbox } from '../rig/sandbox.ts';
 
 async function project(t: ExecutionContext) {
   const mirror = await Mirror.start(t);
@@ -17,7 +17,7 @@ async function project(t: ExecutionContext) {
 test('--verify: every step again, elsewhere, and all is the same', async (t) => {
   const { box, mirror } = await project(t);
   const first = await box.smol(['build', 'rescue', '--arch', 'amd64', '--verify']);
-  t.is(first.code, 0, first.stderr);
+  exits(t, first, 0);
   t.regex(first.stderr, /✓ 12 steps made the same again, in another directory and at another date/);
   const requests = mirror.requests.length;
   const events = (await box.smol(['build', 'rescue', '--arch', 'amd64', '--verify', '--json'])).events;
@@ -32,7 +32,7 @@ test('--verify: the step, the file and the byte, of a program that looks around'
   box.write('bin/xz', `#!/bin/sh\n${which('xz')} "$@" | ${sed}\n`, 0o755);
   const env = { PATH: `${box.path('bin')}:${process.env.PATH}`, HOME: '/here/at/home' };
   const result = await box.smol(['build', 'rescue', '--arch', 'amd64', '--verify'], { env });
-  t.is(result.code, 1);
+  exits(t, result, 1);
   t.is(
     box
       .told(result)

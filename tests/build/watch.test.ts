@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import test from 'ava';
 import { packageRoot } from '../../host/paths.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { Sandbox } from '../rig/sandbox.ts';
+import { exits, Sandbox } from '../rig/sandbox.ts';
 
 test('build --watch: a line for each change, and none for what nobody changed', async (t) => {
   const mirror = await Mirror.start(t);
@@ -48,9 +48,9 @@ test('build --watch: what no saved file can mend ends it', async (t) => {
   const box = new Sandbox(t);
   box.write('smol.config.yaml', 'release: netbsd-11\n');
   const result = await box.smol(['build', 'rescoe', '--watch']);
-  t.is(result.code, 2);
+  exits(t, result, 2);
   t.regex(result.stderr, /^error\[unknown-service\]: there is no service "rescoe" \(did you mean "rescue"\?\)/);
   const both = await box.smol(['run', 'rescue', '--watch', '--detach']);
-  t.is(both.code, 2);
+  exits(t, both, 2);
   t.regex(both.stderr, /^error\[usage\]: --watch stays with the VM, and --detach leaves it/);
 });

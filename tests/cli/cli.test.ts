@@ -3,22 +3,22 @@ import path from 'node:path';
 import test from 'ava';
 import { packageRoot } from '../../host/paths.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { Sandbox } from '../rig/sandbox.ts';
+import { exits, Sandbox } from '../rig/sandbox.ts';
 
 test('help of smol and of each command', async (t) => {
   const box = new Sandbox(t);
   const help = await box.smol(['--help']);
-  t.is(help.code, 0);
+  exits(t, help, 0);
   t.is(help.stderr, '');
   for (const command of ['build', 'run', 'ps', 'stop', 'list', 'update', 'init', 'doctor']) {
     t.regex(help.stdout, new RegExp(`^ {2}${command} `, 'm'));
     const one = await box.smol([command, '--help']);
-    t.is(one.code, 0);
+    exits(t, one, 0);
     t.regex(one.stdout, new RegExp(`^Usage: smol ${command}`));
   }
   const { version } = JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
   t.is((await box.smol(['--version'])).stdout, `${version}\n`);
-  t.is((await box.smol(['help', 'run'])).code, 0);
+  exits(t, await box.smol(['help', 'run']), 0);
 });
 
 test('wrong usage, with what was meant', async (t) => {
@@ -26,7 +26,7 @@ test('wrong usage, with what was meant', async (t) => {
   box.write('smol.config.yaml', 'release: netbsd-11\n');
   const said = async (...args: string[]) => {
     const result = await box.smol(args);
-    t.is(result.code, 2, result.stderr);
+    exits(t, result, 2);
     t.is(result.stdout, '');
     return box.told(result);
   };
@@ -56,7 +56,7 @@ test('wrong usage, with what was meant', async (t) => {
 test('no command at all shows the help', async (t) => {
   const box = new Sandbox(t);
   const result = await box.smol([]);
-  t.is(result.code, 2);
+  exits(t, result, 2);
   t.is(result.stdout, '');
   t.regex(result.stderr, /^Usage: smol/);
   t.false(result.stderr.includes('error'));
@@ -65,7 +65,7 @@ test('no command at all shows the help', async (t) => {
 test('outside of a project', async (t) => {
   const box = new Sandbox(t);
   const result = await box.smol(['build', 'rescue']);
-  t.is(result.code, 2);
+  exits(t, result, 2);
   t.is(
     box.told(result),
     'error[no-project]: there is no smol.config.yaml in <project> or above it\n  fix: run `smol init` to start a project here',
@@ -77,19 +77,19 @@ test('a project is found from below, like git does', async (t) => {
   box.write('smol.config.yaml', 'release: netbsd-11\n');
   mkdirSync(box.path('services/deep/down'), { recursive: true });
   const result = await box.smol(['list'], { cwd: box.path('services/deep/down') });
-  t.is(result.code, 0);
+  exits(t, result, 0);
   t.regex(result.stdout, /^rescue +smol +A minimal system/m);
 });
 
 test('init makes a project and overwrites nothing', async (t) => {
   const box = new Sandbox(t);
   const result = await box.smol(['init']);
-  t.is(result.code, 0, result.stderr);
+  exits(t, result, 0);
   t.regex(result.stdout, /wrote smol.config.yaml\n(.*\n)*now: smol run hello\n$/);
   t.regex((await box.smol(['list'])).stdout, /^hello +project +A page of ours/m);
 
   const again = await box.smol(['init']);
-  t.is(again.code, 2);
+  exits(t, again, 2);
   t.is(box.told(again), 'error[exists]: smol.config.yaml is there already\n  fix: nothing was changed');
   const bad = await box.smol(['init', '../evil']);
   t.is(
@@ -105,7 +105,7 @@ test('doctor says what the host has', async (t) => {
   t.regex(result.stdout, /^[✓!] run amd64: QEMU \d+\.\d+\S*, (kvm|tcg|nvmm|hvf)/m);
   t.regex(result.stdout, /^[✓!] disk: .* free for the cache in /m);
   const poor = await box.smol(['doctor'], { env: { PATH: '/nonexistent' } });
-  t.is(poor.code, 3);
+  exits(t, poor, 3);
   t.regex(poor.stdout, /^✗ run amd64: no qemu-system-x86_64$/m);
   t.regex(poor.stdout, /^✗ xz: missing; it unpacks sets/m);
 });
@@ -117,6 +117,6 @@ test('a service of the project comes before the one of the same name that smol b
   box.write('services/rescue/service.yaml', 'description: ours\nsets: [etc]\nsize: 8M\n');
   box.write('services/rescue/etc/rc', '#!/bin/sh\n');
   t.regex((await box.smol(['list'])).stdout, /^rescue +project +ours$/m);
-  t.is((await box.smol(['build', 'rescue', '--arch', 'i386'])).code, 0);
+  exits(t, await box.smol(['build', 'rescue', '--arch', 'i386']), 0);
   t.deepEqual(readdirSync(box.path('images')), ['rescue-i386.img']);
 });

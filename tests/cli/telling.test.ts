@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { packageRoot } from '../../host/paths.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { cleanEnvironment, Sandbox } from '../rig/sandbox.ts';
+import { cleanEnvironment, exits, Sandbox } from '../rig/sandbox.ts';
 
 async function project(t: ExecutionContext) {
   const mirror = await Mirror.start(t);
@@ -19,7 +19,7 @@ test('a build leaves a trace and its events, and smol trace says what its end wa
     box.told(await box.smol(['trace'])).split('\n')[0],
     'error[no-history]: the project project has not been built here yet',
   );
-  t.is((await box.smol(['build', 'rescue', '--arch', 'i386'])).code, 0);
+  exits(t, await box.smol(['build', 'rescue', '--arch', 'i386']), 0);
   const [head, ...lines] = box
     .read('.smol/events.ndjson')
     .trim()
@@ -50,14 +50,14 @@ test('a build leaves a trace and its events, and smol trace says what its end wa
 test('in GitHub Actions mistakes are annotations at their lines, and images a table', async (t) => {
   const box = await project(t);
   const env = { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: box.write('summary.md', '') };
-  t.is((await box.smol(['build', 'rescue', '--arch', 'i386'], { env })).code, 0);
+  exits(t, await box.smol(['build', 'rescue', '--arch', 'i386'], { env }), 0);
   t.regex(
     box.read('summary.md'),
     /^\| image \| size \| \|\n\|---\|---:\|---\|\n\| rescue-i386 \| 20 MiB \| built \|\n\n\d+ steps run, \d+ cached, /,
   );
   box.write('services/web/service.yaml', 'description: x\nsets: [etc]\nsiez: 8M\n');
   const result = await box.smol(['build', 'web'], { env });
-  t.is(result.code, 2);
+  exits(t, result, 2);
   t.is(
     result.stdout,
     '::error file=services/web/service.yaml,line=3,col=1,title=unknown-key::unknown key "siez" (did you mean "size"?)\n',

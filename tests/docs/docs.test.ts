@@ -5,7 +5,7 @@ import { packageRoot } from '../../host/paths.ts';
 import { ETC, type Member, manyMembers, RESCUE } from '../rig/archives.ts';
 import { Mirror } from '../rig/mirror.ts';
 import { servePackages } from '../rig/packages.ts';
-import { Sandbox } from '../rig/sandbox.ts';
+import { exits, Sandbox } from '../rig/sandbox.ts';
 
 /** What the documents show is done: files are written, services built, commands known. */
 
@@ -39,7 +39,7 @@ for (const page of PAGES) {
     await servePackages(mirror, { 'nginx-1.27': {}, 'php-8.3': {} });
     box.write('services/shop/tree/var/www/index.html', 'hello\n');
     const result = await box.smol(['build', ...services, '--arch', 'amd64']);
-    t.is(result.code, 0, result.stderr);
+    exits(t, result, 0);
   });
 
   test(`${page}: its configurations are right`, async (t) => {
@@ -47,7 +47,7 @@ for (const page of PAGES) {
     for (const [, config] of text.matchAll(/```yaml\n# smol\.config\.yaml\n([\s\S]*?)```/g)) {
       box.write('smol.config.yaml', config!);
       const result = await box.smol(['list']);
-      t.is(result.code, 0, result.stderr);
+      exits(t, result, 0);
     }
     t.pass();
   });

@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { Sandbox } from '../rig/sandbox.ts';
+import { exits, Sandbox } from '../rig/sandbox.ts';
 
 /** Builds a service with this manifest, and gives what was said. */
 async function told(
@@ -14,7 +14,7 @@ async function told(
   box.write('services/web/etc/rc', '#!/bin/sh\n');
   for (const [name, text] of Object.entries(more)) box.write(name, text);
   const result = await box.smol(args);
-  t.is(result.code, 2, result.stderr);
+  exits(t, result, 2);
   return box.told(result);
 }
 
@@ -181,7 +181,7 @@ test('a service without etc/rc', async (t) => {
   box.write('smol.config.yaml', '# all by default\nrelease: netbsd-11\n');
   box.write('services/web/service.yaml', GOOD);
   const result = await box.smol(['build', 'web', '--arch', 'i386']);
-  t.is(result.code, 2);
+  exits(t, result, 2);
   t.is(
     box.told(result),
     `error[missing-rc]: the service web has no etc/rc, so its image would start nothing

@@ -22,6 +22,9 @@ export interface RunSettings {
   readonly watch?: (text: string, pid: number) => void;
 }
 
+/** How much of what a program printed a failure shows. */
+const TOLD = 4000;
+
 /** A temporary project with a cache of its own, and the real command line in it. */
 export class Sandbox {
   readonly folder: string;
@@ -130,6 +133,12 @@ export class Running {
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name);
   }
+}
+
+/** A command line ended with the code that it should. When it did not, all that it told is in the failure. */
+export function exits(t: ExecutionContext<unknown>, { code, stdout, stderr, events }: Result, wanted: number): void {
+  const told = events.length === 0 ? stdout : events.map((event) => JSON.stringify(event)).join('\n');
+  t.is(code, wanted, code === wanted ? '' : `${stderr}\n${told.slice(-TOLD)}`);
 }
 
 export function cleanEnvironment(): Record<string, string | undefined> {

@@ -7,7 +7,7 @@ import { sha256 } from '../../host/files.ts';
 import { isAlive } from '../../host/lock.ts';
 import { packageRoot } from '../../host/paths.ts';
 import { linuxProject, writeService } from '../rig/debian.ts';
-import { cleanEnvironment, type Result, runProgram } from '../rig/sandbox.ts';
+import { cleanEnvironment, exits, type Result, runProgram } from '../rig/sandbox.ts';
 
 // Real boots, one at a time: several emulated guests on two cores would only time each other out.
 
@@ -29,7 +29,7 @@ test.serial('hello on amd64 answers HTTP, and stops by its power button', async 
         .finally(() => process.kill(pid, 'SIGINT'));
     },
   });
-  t.is(result.code, 130, result.stderr);
+  exits(t, result, 130);
   t.regex(page, /Hello from a micro-VM/);
   t.regex(page, /<dd>Linux \S+, x86_64<\/dd>/);
   const { urls, clocks } = ready(result);
@@ -48,7 +48,7 @@ test.serial('hello on amd64 answers HTTP, and stops by its power button', async 
 test.serial('hello on aarch64, detached: ps, a busy port, a second VM, stop', async (t) => {
   const box = linuxProject(t);
   const started = await box.smol(['run', 'hello', '--arch', 'arm64', '--port', '18081:80', '--detach']);
-  t.is(started.code, 0, started.stderr);
+  exits(t, started, 0);
   t.regex(started.stderr, /ready hello {2}http:\/\/127\.0\.0\.1:18081\/ {2}console .*, user land .*, answer /);
   t.regex(await (await fetch('http://127.0.0.1:18081/')).text(), /aarch64/);
 
@@ -64,26 +64,26 @@ test.serial('hello on aarch64, detached: ps, a busy port, a second VM, stop', as
   const digest = sha256(readFileSync(image));
 
   const again = await box.smol(['run', 'hello', '--arch', 'arm64', '--port', '18082:80']);
-  t.is(again.code, 2);
+  exits(t, again, 2);
   t.is(
     box.told(again),
     `error[vm-running]: hello is running already (pid ${vm!.pid})\n  fix: stop it with \`smol stop hello\`, or start another with --name`,
   );
   const busy = await box.smol(['run', 'hello', '--arch', 'arm64', '--port', '18081:80', '--name', 'two']);
-  t.is(busy.code, 3);
+  exits(t, busy, 3);
   t.is(
     box.told(busy),
     'error[port-busy]: port 18081 of 127.0.0.1 is taken by the VM hello\n  fix: choose another with --port 18082:<guest port>, or run `smol stop hello`',
   );
 
   const wrong = await box.smol(['stop', 'helo']);
-  t.is(wrong.code, 2);
+  exits(t, wrong, 2);
   t.is(box.told(wrong), 'error[no-such-vm]: there is no VM "helo" (did you mean "hello"?)\n  fix: there is hello');
-  t.is((await box.smol(['stop', 'hello'])).code, 0);
+  exits(t, await box.smol(['stop', 'hello']), 0);
   t.false(isAlive(vm!.pid));
   t.is(sha256(readFileSync(image)), digest);
-  t.is((await box.smol(['stop', 'hello'])).code, 2);
-  t.is((await box.smol(['rm', 'hello'])).code, 0);
+  exits(t, await box.smol(['stop', 'hello']), 2);
+  exits(t, await box.smol(['rm', 'hello']), 0);
   t.false(existsSync(path.dirname(vm!.consoleLog)));
 });
 
@@ -92,7 +92,7 @@ test.serial('a port that someone else has is told before anything is built', asy
   const server = createServer().listen(18083, '127.0.0.1');
   t.teardown(() => server.close());
   const result = await box.smol(['run', 'hello', '--port', '18083:80']);
-  t.is(result.code, 3);
+  exits(t, result, 3);
   t.is(
     box.told(result),
     'error[port-busy]: port 18083 of 127.0.0.1 is taken\n  fix: choose another with --port 18084:<guest port>, or stop what listens there',
@@ -104,7 +104,7 @@ test.serial('ports and addresses that cannot be', async (t) => {
   const box = linuxProject(t);
   const said = async (port: string) => {
     const result = await box.smol(['run', 'hello', '--port', port]);
-    t.is(result.code, 2);
+    exits(t, result, 2);
     return box.told(result).split('\n')[0];
   };
   t.is(await said('99999:80'), 'error[bad-address]: 127.0.0.1:99999:80 cannot be listened on: there is no port 99999');
@@ -120,7 +120,7 @@ test.serial('a guest that panics ends by itself, with its last words', async (t)
     box.read('services/panics/service.yaml').replace('/sbin/init: /bin/busybox', '/sbin/init: /none'),
   );
   const result = await box.smol(['run', 'panics', '--arch', 'amd64']);
-  t.is(result.code, 1, result.stderr);
+  exits(t, result, 1);
   const text = box.told(result);
   t.regex(
     text,
@@ -139,7 +139,7 @@ test.serial('a guest that never answers is stopped when its time is up', async (
     'run: {ports: ["18085:80"], ready: {http: /}}\n',
   );
   const result = await box.smol(['run', 'silent', '--arch', 'amd64', '--timeout', '12']);
-  t.is(result.code, 1, result.stderr);
+  exits(t, result, 1);
   const text = box.told(result);
   t.regex(
     text,
@@ -153,7 +153,7 @@ test.serial('a guest that powers off before it answers', async (t) => {
   const box = linuxProject(t);
   writeService(box, 'brief', '#!/bin/sh\necho goodbye\n/bin/busybox poweroff -f\n', 'run: {ports: ["18086:80"]}\n');
   const result = await box.smol(['run', 'brief', '--arch', 'amd64']);
-  t.is(result.code, 1);
+  exits(t, result, 1);
   t.regex(
     box.told(result),
     /error\[guest-exited\]: brief ended before it answered: QEMU exited with 0\n(.*\n)* {2}\| goodbye/,
@@ -163,7 +163,7 @@ test.serial('a guest that powers off before it answers', async (t) => {
 test.serial('a VM whose QEMU was killed is not listed, and leaves the name free', async (t) => {
   const box = linuxProject(t);
   writeService(box, 'idle', '#!/bin/sh\n');
-  t.is((await box.smol(['run', 'idle', '--arch', 'amd64', '-d'])).code, 0);
+  exits(t, await box.smol(['run', 'idle', '--arch', 'amd64', '-d']), 0);
   const [vm] = JSON.parse((await box.smol(['ps', '--json'])).stdout) as { pid: number; runtime: string }[];
   process.kill(vm!.pid, 'SIGKILL');
   while (isAlive(vm!.pid)) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -180,7 +180,7 @@ test.serial('a QEMU that does not start says why', async (t) => {
   );
   writeFileSync(box.path('kernels/odd'), 'no kernel');
   const result = await box.smol(['run', 'odd', '--arch', 'amd64']);
-  t.is(result.code, 1, result.stderr);
+  exits(t, result, 1);
   t.regex(
     box.told(result),
     /error\[guest-exited\]: odd ended before it answered: QEMU exited with 1\n(.*\n)*.*unsupported machine type/,
@@ -190,7 +190,7 @@ test.serial('a QEMU that does not start says why', async (t) => {
 test.serial('no QEMU: the exact line to run', async (t) => {
   const box = linuxProject(t);
   const result = await box.smol(['run', 'hello', '--arch', 'amd64'], { env: { PATH: '/nonexistent' } });
-  t.is(result.code, 3);
+  exits(t, result, 3);
   t.is(
     box.told(result),
     'error[missing-program]: this host lacks qemu-system-x86_64\n  fix: install it and make sure that it is on the PATH',
@@ -224,18 +224,18 @@ test.serial('packed and installed in a clean prefix: smol init && smol run hello
   mkdirSync(folder);
   const env = { ...cleanEnvironment(), SMOL_CACHE: box.cache };
   const smol = (...args: string[]) => runProgram([path.join(prefix, 'bin', 'smol'), ...args], { cwd: folder, env });
-  t.is((await smol('init')).code, 0);
+  exits(t, await smol('init'), 0);
   box.write('elsewhere/smol.lock.yaml', box.read('smol.lock.yaml'));
   const result = await smol('run', 'hello', '--arch', 'amd64', '--port', '18087:80', '--detach');
-  t.is(result.code, 0, result.stderr);
+  exits(t, result, 0);
   t.regex(await (await fetch('http://127.0.0.1:18087/')).text(), /<h1>hello<\/h1>/);
-  t.is((await smol('stop', '--all')).code, 0);
+  exits(t, await smol('stop', '--all'), 0);
 });
 
 test.serial('run --watch: a saved file is in the guest that starts anew', async (t) => {
   const box = linuxProject(t);
   rmSync(box.path('smol.config.yaml'));
-  t.is((await box.smol(['init', 'pages'])).code, 0);
+  exits(t, await box.smol(['init', 'pages']), 0);
   const smol = box.start(t, ['run', 'pages', '--arch', 'amd64', '--port', '18086:80', '--watch']);
   await smol.until(/ready pages/);
   const page = async () => (await fetch('http://127.0.0.1:18086/')).text();

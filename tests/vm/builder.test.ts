@@ -8,7 +8,7 @@ import { packageRoot } from '../../host/paths.ts';
 import { linuxProject, writeService } from '../rig/debian.ts';
 import { checkImage, readImage, textsOf } from '../rig/debugfs.ts';
 import { Mirror } from '../rig/mirror.ts';
-import { cleanEnvironment, ranSteps, type Sandbox } from '../rig/sandbox.ts';
+import { cleanEnvironment, exits, ranSteps, type Sandbox } from '../rig/sandbox.ts';
 
 /** Scripts in a builder VM, and published disk images: real boots, one at a time. */
 
@@ -67,7 +67,7 @@ echo "$ARCH $SVCIMG" > var/env; echo 'the first is done'
     );
     box.write('services/cake/postinst/2.sh', 'echo second; echo oh no >&2; exit 3\n');
     const failed = await build(box);
-    t.is(failed.code, 1);
+    exits(t, failed, 1);
     t.regex(failed.stderr, /the first is done/);
     t.regex(
       failed.stderr,
@@ -90,7 +90,7 @@ echo "$ARCH $SVCIMG" > var/env; echo 'the first is done'
 
     box.write('services/cake/postinst/2.sh', `rm var/who ${once}\n`);
     const mended = await build(box, '--json');
-    t.is(mended.code, 0, mended.stdout);
+    exits(t, mended, 0);
     const scripts = (result: typeof mended) => ranSteps(result).filter((step) => /^services.*postinst/.test(step));
     t.deepEqual(scripts(mended), ['services/cake/postinst/2.sh of cake-amd64']);
     const image = box.path('images/cake-amd64.img');
@@ -119,14 +119,14 @@ test.serial('scripts in a builder that hang, fill the disk, cut the VM off, or l
   const script = (text: string) => box.write('services/cake/postinst/1.sh', text);
   script('echo begun; while :; do :; done\n');
   const hung = await build(box);
-  t.is(hung.code, 1);
+  exits(t, hung, 1);
   t.regex(
     hung.stderr,
     /error\[script-timed-out\]: services\/cake\/postinst\/1\.sh was still running after 12 seconds, and was ended\n {2}\| begun/,
   );
   script('dd if=/dev/zero of=var/zeros bs=1M || exit 9\n');
   const full = await build(box);
-  t.is(full.code, 1);
+  exits(t, full, 1);
   t.regex(full.stderr, /error\[script-failed\]: .* exited with 9\n(.*\n)*.*No space left on device/);
   script('poweroff -f; sleep 9\n');
   t.regex(
@@ -147,7 +147,7 @@ test.serial('scripts in a builder that hang, fill the disk, cut the VM off, or l
   for (let n = 0; n < 100 && isThere(); n++) await sleep(50);
   t.false(isThere());
   script('echo fine > var/fine\n');
-  t.is((await build(box)).code, 0);
+  exits(t, await build(box), 0);
 });
 
 test.serial('what a script in a builder takes from the network is pinned; there is no other network', async (t) => {
@@ -164,7 +164,7 @@ wget -q -O var/page http://pages.test/page
 `,
   );
   const result = await build(box);
-  t.is(result.code, 0, result.stderr);
+  exits(t, result, 0);
   t.deepEqual(textsOf(box.path('images/cake-amd64.img'), ['var/page']), [text]);
   t.regex(box.read('smol.lock.yaml'), /- http:\/\/pages\.test\/page\n/);
   t.regex((await build(box)).stderr, /up to date/);
@@ -173,16 +173,16 @@ wget -q -O var/page http://pages.test/page
 test.serial('smol imgbuilder bakes a service, and smol run of it answers HTTP', async (t) => {
   const box = linuxProject(t);
   const baked = await box.smol(['imgbuilder', 'baked', '--arch', 'amd64']);
-  t.is(baked.code, 0, baked.stderr);
+  exits(t, baked, 0);
   t.is(checkImage(box.path('images/baked-amd64.img')), '');
   const again = await box.smol(['build', 'linuxbuilder', '--svcimg', 'baked', '--arch', 'amd64']);
   t.regex(again.stderr, /up to date/);
   const run = await box.smol(['run', 'baked', '-d', '--arch', 'amd64', '-p', '18387:80']);
-  t.is(run.code, 0, run.stderr);
+  exits(t, run, 0);
   t.regex(await (await fetch('http://127.0.0.1:18387/')).text(), /baked for amd64/);
-  t.is((await box.smol(['stop', 'baked'])).code, 0);
+  exits(t, await box.smol(['stop', 'baked']), 0);
   const wrong = await box.smol(['imgbuilder', 'hello']);
-  t.is(wrong.code, 2);
+  exits(t, wrong, 2);
   t.regex(wrong.stderr, /error\[not-baked\]: no VM builds hello\n {2}fix: `smol build hello`/);
   t.regex(
     (await box.smol(['build', 'imgbuilder', '--svcimg', 'baked'])).stderr,
@@ -200,7 +200,7 @@ test.serial(
       `${BUILDER}echo "the disk has $(cat /sys/class/block/vda/size) sectors"\ntouch /written\n`,
       '',
     );
-    t.is((await box.smol(['build', 'shell', '--arch', 'amd64'])).code, 0);
+    exits(t, await box.smol(['build', 'shell', '--arch', 'amd64']), 0);
     const published = readFileSync(box.path('images/shell-amd64.img'));
     rmSync(box.path('services/shell'), { recursive: true });
     const mirror = await Mirror.start(t);
@@ -221,11 +221,11 @@ run: {ready: {console: sectors}}
     );
     sums(digest.replace(/^./, (first) => (first === '0' ? '1' : '0')));
     const wrong = await box.smol(['build', 'whole', '--arch', 'amd64']);
-    t.is(wrong.code, 4);
+    exits(t, wrong, 4);
     t.regex(wrong.stderr, /error\[wrong-checksum\]/);
     sums(digest);
     const built = await box.smol(['build', 'whole', '--arch', 'amd64']);
-    t.is(built.code, 0, built.stderr);
+    exits(t, built, 0);
     const image = box.path('images/whole-amd64.img');
     t.true(readFileSync(image).equals(published));
     t.regex(
@@ -235,13 +235,13 @@ run: {ready: {console: sectors}}
 
     const run = (...more: string[]) => box.smol(['run', 'whole', '-d', '--arch', 'amd64', ...more]);
     const first = await run('--grow', '64M');
-    t.is(first.code, 0, first.stderr);
+    exits(t, first, 0);
     const sectors = published.length / 512 + (64 * 1024 ** 2) / 512;
     t.regex(first.stdout, new RegExp(`the disk has ${sectors} sectors`));
-    t.is((await box.smol(['stop', 'whole'])).code, 0);
+    exits(t, await box.smol(['stop', 'whole']), 0);
     t.true(readFileSync(image).equals(published), 'it is as it was published');
     const there = await run('--grow', '128M');
-    t.is(there.code, 2);
+    exits(t, there, 2);
     t.regex(there.stderr, /error\[disk-there\]: the VM whole has a disk already.*\n.*--fresh/);
 
     // A newer one appears: what is pinned stays until it is asked for.
@@ -261,7 +261,7 @@ test('what does not go together in a service, and what is not there', async (t) 
   const told = async (yaml: string) => {
     box.write('services/odd/service.yaml', `description: x\n${yaml}`);
     const result = await box.smol(['build', 'odd', '--arch', 'amd64', '--dry-run']);
-    t.is(result.code, 2);
+    exits(t, result, 2);
     return result.stderr;
   };
   t.regex(

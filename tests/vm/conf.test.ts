@@ -1,5 +1,6 @@
 import test from 'ava';
 import { linuxProject } from '../rig/debian.ts';
+import { exits } from '../rig/sandbox.ts';
 
 test('settings of startnb.sh are read as data, with all that they can say', async (t) => {
   const box = linuxProject(t);
@@ -22,7 +23,7 @@ extra='-device virtio-rng-device'
   );
   const command = ['run', '-f', 'etc/hello.conf', '--arch', 'amd64', '--print'];
   const print = await box.smol(command);
-  t.is(print.code, 0, print.stderr);
+  exits(t, print, 0);
   const has = (words: string) => t.true(print.stdout.includes(words), `${words} in ${print.stdout}`);
   t.regex(print.stdout, /-name hello .* -smp 2 -m 192M /);
   has('-v tag=x hello');
@@ -42,7 +43,7 @@ test('settings that would run something, or mean nothing', async (t) => {
   const said = async (text: string) => {
     box.write('etc/hello.conf', text);
     const result = await box.smol(['run', '-f', 'etc/hello.conf', '--arch', 'amd64', '--print']);
-    t.is(result.code, 2, result.stdout);
+    exits(t, result, 2);
     return box.told(result);
   };
   t.is(

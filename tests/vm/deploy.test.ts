@@ -8,7 +8,7 @@ import { parseAllDocuments } from 'yaml';
 import { packageRoot } from '../../host/paths.ts';
 import { freePort } from '../../host/ports.ts';
 import { linuxProject } from '../rig/debian.ts';
-import { Sandbox } from '../rig/sandbox.ts';
+import { exits, Sandbox } from '../rig/sandbox.ts';
 
 const requireHere = createRequire(path.join(packageRoot(), 'package.json'));
 
@@ -37,7 +37,7 @@ async function project(
 async function deploy(t: ExecutionContext, box: Sandbox, to: string, ...more: string[]): Promise<string> {
   const folder = box.path('out');
   const result = await box.smol(['deploy', 'web', '--to', to, '--accel', 'tcg', '--output', 'out', ...more]);
-  t.is(result.code, 0, result.stderr);
+  exits(t, result, 0);
   for (const [, name] of result.stdout.matchAll(/^wrote out\/(.*)$/gm))
     t.true(existsSync(path.join(folder, name!)), name);
   return folder;
@@ -143,7 +143,7 @@ test.serial('manifests of Kubernetes are what its schemas want, and the entry po
   await answers(t, port, output);
 
   const kvm = await box.smol(['deploy', 'web', '--to', 'kubernetes', '--output', 'kvm']);
-  t.is(kvm.code, 0, kvm.stderr);
+  exits(t, kvm, 0);
   t.regex(box.read('kvm/web.yaml'), /squat\.ai\/kvm: 1/);
 });
 
@@ -182,11 +182,11 @@ interface Job {
 test('what an engine cannot give to a VM is said before anything is built', async (t) => {
   const { box } = await project(t, { files: { key: 'key' } });
   const refused = await box.smol(['deploy', 'web', '--to', 'kubernetes']);
-  t.is(refused.code, 2);
+  exits(t, refused, 2);
   t.regex(refused.stderr, /web cannot be deployed to kubernetes: it needs files of the host/);
-  t.is((await box.smol(['deploy', 'web', '--to', 'swarm'])).code, 2);
-  t.is((await box.smol(['deploy', 'web'])).code, 2);
-  t.is((await box.smol(['deploy', 'web', '--to', 'systemd', '--prefix', 'a b'])).code, 2);
+  exits(t, await box.smol(['deploy', 'web', '--to', 'swarm']), 2);
+  exits(t, await box.smol(['deploy', 'web']), 2);
+  exits(t, await box.smol(['deploy', 'web', '--to', 'systemd', '--prefix', 'a b']), 2);
   t.regex((await box.smol(['deploy', 'web', '--to', 'systemd', '--arch', 'all'])).stderr, /one architecture/);
   const arm = new Sandbox(t);
   arm.write('smol.config.yaml', 'release: debian\n');

@@ -5,6 +5,7 @@ import test from 'ava';
 import { sha256 } from '../../host/files.ts';
 import { isAlive } from '../../host/lock.ts';
 import { linuxProject, writeService } from '../rig/debian.ts';
+import { exits } from '../rig/sandbox.ts';
 
 /** Services that are up when their console says so. */
 const UP = 'run: {ready: {console: it is up}}\n';
@@ -23,9 +24,9 @@ test.serial('smol is killed: its VM is no orphan that nobody knows', async (t) =
   t.is(vm.name, 'left');
   t.true(isAlive(vm.pid));
   // Its name is taken; it can be talked to and stopped like any other, and leaves nothing.
-  t.is((await box.smol(['run', 'left', '--arch', 'amd64'])).code, 2);
+  exits(t, await box.smol(['run', 'left', '--arch', 'amd64']), 2);
   t.regex((await box.smol(['logs', 'left'])).stdout, /it is up/);
-  t.is((await box.smol(['stop', 'left', '--timeout', '0'])).code, 0);
+  exits(t, await box.smol(['stop', 'left', '--timeout', '0']), 0);
   t.false(isAlive(vm.pid));
   t.false(existsSync(vm.runtime));
   t.regex((await box.smol(['ps', '--all'])).stdout, /^no VM/);
@@ -34,36 +35,36 @@ test.serial('smol is killed: its VM is no orphan that nobody knows', async (t) =
 test.serial('a guest that ignores its power button is ended all the same, after its time', async (t) => {
   const box = linuxProject(t);
   writeService(box, 'deaf', RC, UP);
-  t.is((await box.smol(['run', 'deaf', '-d', '--arch', 'amd64'])).code, 0);
+  exits(t, await box.smol(['run', 'deaf', '-d', '--arch', 'amd64']), 0);
   const started = Date.now();
   const stop = await box.smol(['stop', 'deaf', '--timeout', '2']);
-  t.is(stop.code, 0);
+  exits(t, stop, 0);
   t.regex(stop.stderr, /pressing the power button of deaf; .*\ndeaf was stopped/);
   t.true(Date.now() - started >= 2000);
-  t.is((await box.smol(['rm', 'deaf'])).code, 0);
+  exits(t, await box.smol(['rm', 'deaf']), 0);
 });
 
 test.serial('an image that a VM runs from is neither written to by another nor changed by a build', async (t) => {
   const box = linuxProject(t);
   writeService(box, 'base', RC, UP);
-  t.is((await box.smol(['run', 'base', '-d', '--arch', 'amd64'])).code, 0);
+  exits(t, await box.smol(['run', 'base', '-d', '--arch', 'amd64']), 0);
   const direct = await box.smol(['run', 'base', '--arch', 'amd64', '--direct', '--name', 'other']);
-  t.is(direct.code, 3);
+  exits(t, direct, 3);
   t.regex(direct.stderr, /error\[image-held\]: .*images\/base-amd64\.img is in use/);
 
   const below = box.path('.smol/vm/base/base.img');
   const digest = sha256(readFileSync(below));
   box.write('services/base/etc/rc', `${RC}# changed\n`);
-  t.is((await box.smol(['build', 'base', '--arch', 'amd64'])).code, 0);
+  exits(t, await box.smol(['build', 'base', '--arch', 'amd64']), 0);
   t.is(sha256(readFileSync(below)), digest);
   t.not(sha256(readFileSync(box.path('images/base-amd64.img'))), digest);
-  t.is((await box.smol(['rm', '--force', 'base'])).code, 0);
+  exits(t, await box.smol(['rm', '--force', 'base']), 0);
 });
 
 test.serial('the same name twice at once: one VM', async (t) => {
   const box = linuxProject(t);
   writeService(box, 'once', RC, UP);
-  t.is((await box.smol(['build', 'once', '--arch', 'amd64'])).code, 0);
+  exits(t, await box.smol(['build', 'once', '--arch', 'amd64']), 0);
   const runs = await Promise.all([1, 2, 3].map(() => box.smol(['run', 'once', '-d', '--arch', 'amd64'])));
   t.deepEqual(runs.map(({ code }) => code).sort(), [0, 2, 2]);
   t.is((JSON.parse((await box.smol(['ps', '--json'])).stdout) as unknown[]).length, 1);
@@ -74,7 +75,7 @@ test.serial('the same name twice at once: one VM', async (t) => {
 test.serial('several VMs of one service, each by its name', async (t) => {
   const box = linuxProject(t);
   writeService(box, 'many', RC, `${UP.replace('{ready', '{memory: 64M, ready')}`);
-  t.is((await box.smol(['build', 'many', '--arch', 'amd64'])).code, 0);
+  exits(t, await box.smol(['build', 'many', '--arch', 'amd64']), 0);
   const names = ['one', 'two', 'three', 'four'];
   const run = (name: string) =>
     box.smol(['run', 'many', '-d', '--arch', 'amd64', '-m', '96M', '--name', name, '--timeout', '120']);
@@ -89,8 +90,8 @@ test.serial('several VMs of one service, each by its name', async (t) => {
     found.map(({ name }) => name),
     [...names].sort(),
   );
-  t.is((await box.smol(['stop', '--all', '--timeout', '0'])).code, 0);
-  t.is((await box.smol(['rm', ...names])).code, 0);
+  exits(t, await box.smol(['stop', '--all', '--timeout', '0']), 0);
+  exits(t, await box.smol(['rm', ...names]), 0);
 });
 
 const asRoot = process.getuid?.() === 0 ? test.serial : test.skip;
@@ -99,16 +100,16 @@ asRoot('the disk of the host is full: the guest is told, and goes on (needs root
   const box = linuxProject(t);
   writeService(box, 'full', `${RC}exec sh -i < /dev/console > /dev/console 2>&1\n`, UP);
   box.write('services/full/service.yaml', box.read('services/full/service.yaml').replace('8M', '64M'));
-  t.is((await box.smol(['build', 'full', '--arch', 'amd64'])).code, 0);
+  exits(t, await box.smol(['build', 'full', '--arch', 'amd64']), 0);
   mkdirSync(box.path('.smol/vm'), { recursive: true });
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=12M', 'small', box.path('.smol/vm')]);
   t.teardown(() => execFileSync('umount', [box.path('.smol/vm')]));
-  t.is((await box.smol(['run', 'full', '-d', '--arch', 'amd64'])).code, 0);
+  exits(t, await box.smol(['run', 'full', '-d', '--arch', 'amd64']), 0);
   const write = 'dd if=/dev/zero of=/big bs=1M count=40; sync; echo written';
   const said = await box.smol(['send', 'full', write, '--expect', '^written', '--timeout', '60']);
-  t.is(said.code, 0, said.stderr);
+  exits(t, said, 0);
   t.regex((await box.smol(['send', 'full', 'dmesg | tail -20'])).stdout, /I\/O error/);
-  t.is((await box.smol(['rm', '--force', 'full'])).code, 0);
+  exits(t, await box.smol(['rm', '--force', 'full']), 0);
 });
 
 test.serial('its terminal is closed: the VM that it showed ends', async (t) => {

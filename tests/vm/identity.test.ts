@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { freePort } from '../../host/ports.ts';
 import { linuxProject, writeService } from '../rig/debian.ts';
+import { exits } from '../rig/sandbox.ts';
 
 test('ssh into a guest whose keys it was given at its start, and its image has none of them', async (t) => {
   const box = linuxProject(t);
@@ -14,7 +15,7 @@ test('ssh into a guest whose keys it was given at its start, and its image has n
     ...['--file', 'authorized_keys=user.pub', '-E', 'ssh_host_key=host'],
     ...['--var', 'GREETING=a "quoted" $(word), and a comma'],
   ]);
-  t.is(run.code, 0, run.stdout + run.stderr);
+  exits(t, run, 0);
   t.true((run.stdout + run.stderr).includes(`ssh://127.0.0.1:${port}/`));
   // The host key is the one that was given: ssh accepts no other.
   const [type, key] = readFileSync(box.path('host.pub'), 'utf8').split(' ');
@@ -55,7 +56,7 @@ poweroff -f
   t.true(run.stdout.includes('told: green $(x) and large one, a note'), run.stdout + run.stderr);
 
   const missing = await box.smol(['run', 'dropbear', '-E', 'authorized_keys=no-such.pub']);
-  t.is(missing.code, 2);
+  exits(t, missing, 2);
   t.is(
     box.told(missing),
     `error[missing-file]: the guest is to have <project>/no-such.pub as authorized_keys, and it cannot be read

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { packageRoot } from '../../host/paths.ts';
 import { linuxProject, writeService } from '../rig/debian.ts';
+import { exits } from '../rig/sandbox.ts';
 
 // Real boots, one at a time: several emulated guests on two cores would only time each other out.
 
@@ -23,7 +24,7 @@ test.serial('a VM that stays: ps, logs, send, console by a terminal, restart wit
   const box = linuxProject(t);
   writeService(box, 'shell', SHELL, READY);
   const run = await box.smol(['run', 'shell', '-d', '--arch', 'amd64']);
-  t.is(run.code, 0, run.stderr);
+  exits(t, run, 0);
   const [vm] = JSON.parse((await box.smol(['ps', '--json'])).stdout) as [Record<string, unknown>];
   t.like(vm, { name: 'shell', state: 'running', kept: true, ready: true });
   t.true((vm!.cpu as number) > 0 && (vm!.rss as number) > 2 ** 20);
@@ -33,7 +34,7 @@ test.serial('a VM that stays: ps, logs, send, console by a terminal, restart wit
   t.regex((await send('echo $((6 * 7)) > /kept; sync; echo done.', '--expect', '^done\\.')).stdout, /done\./);
   t.regex((await send('cat /kept')).stdout, /^42$/m);
   const late = await send('true', '--expect', 'never this', '--timeout', '1');
-  t.is(late.code, 1);
+  exits(t, late, 1);
   t.regex(late.stderr, /waited-too-long.*an answer of shell like \/never this\/m did not happen within 1 second/);
   t.regex((await box.smol(['logs', 'shell'])).stdout, /the shell is ready/);
 
@@ -55,7 +56,7 @@ test.serial('a VM that stays: ps, logs, send, console by a terminal, restart wit
   await screen(/the console of shell; \^\] leaves it running/);
   // There is one place at a console.
   const taken = await send('x');
-  t.is(taken.code, 2);
+  exits(t, taken, 2);
   t.regex(taken.stderr, /error\[console-taken\]: somebody is at the console of shell already \(pid \d+\)/);
   tmux('send-keys', 'echo typed $((40 + 2))', 'Enter');
   await screen(/^typed 42$/m);
@@ -76,18 +77,18 @@ test.serial('a VM that stays: ps, logs, send, console by a terminal, restart wit
   await screen(/left with 0/);
 
   const restarted = await box.smol(['restart', 'shell']);
-  t.is(restarted.code, 0, restarted.stderr);
+  exits(t, restarted, 0);
   t.true(restarted.stdout.includes('kept from before: 42'), restarted.stdout);
 
-  t.is((await box.smol(['rm', 'shell'])).code, 2, 'it runs');
-  t.is((await box.smol(['stop', 'shell'])).code, 0);
+  exits(t, await box.smol(['rm', 'shell']), 2);
+  exits(t, await box.smol(['stop', 'shell']), 0);
   t.regex((await box.smol(['ps', '--all'])).stdout, /^shell +shell-amd64 +stopped$/m);
   t.regex((await send('x')).stderr, /vm-not-running.*smol restart shell/s);
 
   // The image is built anew: what the VM wrote is not lost unless its owner says so.
   box.write('services/shell/etc/rc', `${SHELL}# changed\n`);
   const older = await box.smol(['run', 'shell', '-d', '--arch', 'amd64']);
-  t.is(older.code, 2);
+  exits(t, older, 2);
   t.regex(
     older.stderr,
     /error\[older-disk\]: the VM shell has a disk of its own over an image that was built anew since/,
@@ -106,12 +107,12 @@ test.serial('a VM that stays: ps, logs, send, console by a terminal, restart wit
   const waiting = box.start(t, ['wait', 'shell']);
   const following = box.start(t, ['logs', '--follow', 'shell']);
   await following.until(/the shell is ready/);
-  t.is((await box.smol(['wait', 'shell', '--timeout', '1'])).code, 1);
+  exits(t, await box.smol(['wait', 'shell', '--timeout', '1']), 1);
   await send('echo goodbye; sync; poweroff -f', '--timeout', '3');
   t.is(await waiting.ended, 0, waiting.output);
   t.is(await following.ended, 0);
   t.true(following.output.includes('goodbye'));
-  t.is((await box.smol(['rm', 'shell'])).code, 0);
+  exits(t, await box.smol(['rm', 'shell']), 0);
   const left = readdirSync(box.path('.smol/vm')).filter((name) => !name.startsWith('.'));
   t.deepEqual(left, []);
 });
@@ -134,7 +135,7 @@ exec sleep 1000
   box.write('second.img', disk);
   const wanted = ['--drive', 'second.img', '--no-network', '--consoles', '1'];
   const run = await box.smol(['run', 'lines', '-d', '--arch', 'amd64', ...wanted]);
-  t.is(run.code, 0, run.stdout + run.stderr);
+  exits(t, run, 0);
   t.true(run.stdout.includes('drive: a second disk'), run.stdout);
   t.regex(run.stdout, /disks: .*drive1/);
   t.regex(run.stdout, /interfaces: lo \./);
@@ -153,7 +154,7 @@ exec sleep 1000
   // The same by path, elsewhere, from what --print says.
   const extra = ['--', '-device', 'virtio-rng-device'];
   const print = await box.smol(['run', 'lines', '--arch', 'amd64', '--print', '--memory', '192M', ...extra]);
-  t.is(print.code, 0, print.stderr);
+  exits(t, print, 0);
   t.regex(print.stdout, /^qemu-system-x86_64 -name lines .* -m 192M .* -device virtio-rng-device\n$/);
   t.false(existsSync(box.path('.smol/vm/lines/vm.json')));
   const word = (flag: string) => new RegExp(`${flag} (\\S+)`).exec(print.stdout)![1]!;
@@ -165,13 +166,13 @@ exec sleep 1000
   const files = ['--kernel', kernel, '--initrd', initrd, '--image', box.path('images/lines-amd64.img')];
   const second = ['--drive', box.path('second.img')];
   const bare = await box.smol(['run', ...files, '-d', '--name', 'bare', ...second], settings);
-  t.is(bare.code, 0, bare.stdout + bare.stderr);
+  exits(t, bare, 0);
   t.regex((await box.smol(['ps'], settings)).stdout, /^bare +lines-amd64 +running/m);
   t.regex((await box.smol(['ps'])).stdout, /^no VM/);
-  t.is((await box.smol(['rm', '--force', 'bare'], settings)).code, 0);
+  exits(t, await box.smol(['rm', '--force', 'bare'], settings), 0);
 
   const nothing = await box.smol(['run'], settings);
-  t.is(nothing.code, 2);
+  exits(t, nothing, 2);
   t.regex(nothing.stderr, /what is to be run\?/);
   box.write('no-kernel', Buffer.alloc(4096));
   t.regex((await box.smol(['run', '--kernel', 'no-kernel'])).stderr, /unknown-kernel-kind/);
@@ -190,7 +191,7 @@ exit 7
 `;
   box.write('job.sh', script);
   const job = await box.smol(['run', 'hello', '--arch', 'amd64', '--exec', 'job.sh', '--in', 'given', '--out', 'left']);
-  t.is(job.code, 7, job.stderr);
+  exits(t, job, 7);
   t.is(job.stdout, '/tmp/in\nran\nto the other side\n');
   t.is(readFileSync(box.path('left/upper'), 'utf8'), 'SOME TEXT');
   t.is(lstatSync(box.path('left/upper')).mode & 0o777, 0o751);
@@ -200,7 +201,7 @@ exit 7
 
   // Megabytes of zeros are no end of an archive; and more than there is room for is said.
   box.write('job.sh', 'dd if=/dev/zero of=$OUT/zeros bs=1M count=3; echo end > $OUT/zz-last\n');
-  t.is((await box.smol(['run', 'hello', '--arch', 'amd64', '--exec', 'job.sh', '--out', 'left'])).code, 0);
+  exits(t, await box.smol(['run', 'hello', '--arch', 'amd64', '--exec', 'job.sh', '--out', 'left']), 0);
   t.is(lstatSync(box.path('left/zeros')).size, 3 * 1024 ** 2);
   t.is(readFileSync(box.path('left/zz-last'), 'utf8'), 'end\n');
   const large = await box.smol([
@@ -215,12 +216,12 @@ exit 7
     '--out-size',
     '1M',
   ]);
-  t.is(large.code, 1);
+  exits(t, large, 1);
   t.regex(large.stderr, /error\[job-too-large\]: what the job left in \$OUT does not fit into 1M/);
 
   box.write('job.sh', 'echo halfway; poweroff -f; sleep 10\n');
   const gone = await box.smol(['run', 'hello', '--arch', 'amd64', '--exec', 'job.sh']);
-  t.is(gone.code, 1);
+  exits(t, gone, 1);
   t.regex(
     gone.stderr,
     /error\[job-unfinished\]: the VM ended before the job did, and left no results\n(.*\n)*.*halfway/,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { linuxProject, writeService } from '../rig/debian.ts';
+import { exits } from '../rig/sandbox.ts';
 
 interface Report {
   target: string;
@@ -35,7 +36,7 @@ test:
 ${more}`;
   writeService(box, 'page', rc, checks(''));
   const first = await box.smol(['test', 'page', '--arch', 'amd64', '--junit', 'report.xml']);
-  t.is(first.code, 0, first.stdout + first.stderr);
+  exits(t, first, 0);
   t.regex(first.stderr, /✓ page-amd64\n( {2}✓ .*\n){7}/);
   const xml = box.read('report.xml');
   t.regex(xml, /<testsuite name="page-amd64" tests="7" failures="0">/);
@@ -43,7 +44,7 @@ ${more}`;
   t.regex((await box.smol(['ps', '--all'])).stdout, /^no VM/);
 
   const second = await box.smol(['test', 'page', '--arch', 'amd64']);
-  t.is(second.code, 0);
+  exits(t, second, 0);
   t.regex(second.stderr, /= page-amd64 has passed as it is: not booted again/);
 
   // Checks that fail, and are told with what came instead.
@@ -59,7 +60,7 @@ ${more}`;
 `).replace('ready: 60000', 'ready: 1'),
   );
   const failed = await box.smol(['test', 'page', '--arch', 'amd64', '--json', '--junit', 'report.xml']);
-  t.is(failed.code, 1);
+  exits(t, failed, 1);
   const [report] = JSON.parse(failed.stdout) as [Report];
   t.false(report.ok);
   const failures = report.checks.flatMap(({ name, failure }) => (failure === undefined ? [] : [`${name}: ${failure}`]));
@@ -78,7 +79,7 @@ test('a service that never answers fails its test; a check that says nothing is 
   const box = linuxProject(t);
   writeService(box, 'mute', '#!/bin/sh\n', 'run: {ports: ["18181:80"], ready: {http: /, timeout: 5}}\n');
   const mute = await box.smol(['test', 'mute', '--arch', 'amd64', '--json']);
-  t.is(mute.code, 1, mute.stderr);
+  exits(t, mute, 1);
   const [report] = JSON.parse(mute.stdout) as [Report];
   t.regex(report.checks[0]!.failure!, /has not answered .* within 5 seconds/);
   writeService(box, 'mute', '#!/bin/sh\n', 'test: {checks: [{expect: x}]}\n');
@@ -93,7 +94,7 @@ test('smol bench boot: the clocks of several boots, and what the kernel says of 
   const rc = '#!/bin/sh\n/bin/busybox --install -s /bin\n. /etc/include/linuxrc\necho it is up\n';
   writeService(box, 'quick', rc, 'run: {ready: {console: it is up}}\n');
   const result = await box.smol(['bench', 'boot', 'quick', '-n', '2', '--arch', 'amd64', '--json']);
-  t.is(result.code, 0, result.stdout + result.stderr);
+  exits(t, result, 0);
   const report = JSON.parse(result.stdout) as {
     accelerator: string;
     host: { qemu: string };

@@ -4,6 +4,7 @@ import test from 'ava';
 import { packageRoot } from '../../host/paths.ts';
 import { linuxProject, writeService } from '../rig/debian.ts';
 import { Sample, TIME } from '../rig/sample.ts';
+import { exits } from '../rig/sandbox.ts';
 
 /** Linux's own code for UFS reads what smol writes: Debian's 686-pae kernel has it as a module. */
 
@@ -40,7 +41,7 @@ done > $OUT/report
   const drives = images.flatMap((image) => ['--drive', image]);
   const job = ['--exec', 'read.sh', '--out', 'left'];
   const result = await box.smol(['run', 'reader', '--arch', 'i386', '--timeout', '120', ...drives, ...job]);
-  t.is(result.code, 0, result.stdout + result.stderr);
+  exits(t, result, 0);
   const said = box.read('left/report');
   for (const fs of ['ffs1', 'ffs']) {
     const sums = new Map(

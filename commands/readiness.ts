@@ -31,10 +31,11 @@ export async function untilReady(
     const isRight = (answer: { status: number; body: string }) =>
       (wanted === undefined ? answer.status < 400 : answer.status === wanted) &&
       (body === undefined || new RegExp(body, 'm').test(answer.body));
-    if (forward && url) await untilHttp(forward, url, isRight, stop);
+    const isUp = () => vm.clocks.userland !== undefined;
+    if (forward && url) await untilHttp(forward, url, isRight, stop, isUp);
     else if (words !== undefined) await untilConsole(vm, () => new RegExp(words, 'm').test(vm.tail(1000)), stop);
-    else if (forward) await untilTcp(forward, stop);
-    else await untilConsole(vm, () => vm.clocks.userland !== undefined, stop);
+    else if (forward) await untilTcp(forward, stop, isUp);
+    else await untilConsole(vm, isUp, stop);
   };
   const panic = () => {
     const line = vm.lastWords(guest.panic);

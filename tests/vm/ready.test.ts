@@ -16,6 +16,7 @@ async function serve(t: ExecutionContext, answer: (socket: Socket) => void): Pro
 }
 
 const never = new AbortController().signal;
+const isUp = () => true;
 
 test('a service is asked again while earlier questions still wait, as QEMU lets them', async (t) => {
   const open = new Set<Socket>();
@@ -25,14 +26,27 @@ test('a service is asked again while earlier questions still wait, as QEMU lets 
     // What was asked before the guest listened is never answered.
     if (open.size === 4) socket.write('SSH-2.0-here\r\n');
   });
-  await untilTcp(forward, never);
+  await untilTcp(forward, never, isUp);
   t.pass();
 });
 
 test('a service that takes its time for each answer', async (t) => {
   const forward = await serve(t, (socket) => setTimeout(() => socket.end('late\r\n'), 1200));
-  await untilTcp(forward, never);
+  await untilTcp(forward, never, isUp);
   t.pass();
+});
+
+test('a guest that has more questions than it can answer is asked less', async (t) => {
+  // Each question takes its time, one after the other, also those that nobody waits for any more.
+  const each = 60;
+  let free = performance.now() + 1000;
+  const forward = await serve(t, (socket) => {
+    free = Math.max(free, performance.now()) + each;
+    setTimeout(() => socket.end('at last\r\n'), free - performance.now());
+  });
+  const patience = AbortSignal.timeout(30_000);
+  await untilTcp(forward, patience, isUp);
+  t.false(patience.aborted);
 });
 
 test('a page that is not yet as it should be', async (t) => {
@@ -50,14 +64,14 @@ test('a page that is not yet as it should be', async (t) => {
     seen.push(status);
     return status === 200 && body === 'ok';
   };
-  await untilHttp(forward, `http://127.0.0.1:${forward.host}/health`, isRight, never);
+  await untilHttp(forward, `http://127.0.0.1:${forward.host}/health`, isRight, never, isUp);
   t.is(seen.at(-1), 200);
   t.true(seen.includes(503));
 });
 
 test('waiting ends when it is told to', async (t) => {
   const forward = await serve(t, () => undefined);
-  await untilTcp(forward, AbortSignal.timeout(300));
-  await untilHttp(forward, `http://127.0.0.1:${forward.host}/`, () => true, AbortSignal.timeout(300));
+  await untilTcp(forward, AbortSignal.timeout(300), isUp);
+  await untilHttp(forward, `http://127.0.0.1:${forward.host}/`, () => true, AbortSignal.timeout(300), isUp);
   t.pass();
 });

@@ -1,4 +1,4 @@
-import { exchange, NoAnswer, type Reply, type Request, type Tls } from '../host/http.ts';
+import { exchange, NoAnswer, type Reply, type Request, type Tls, TooLate } from '../host/http.ts';
 import type { Digest } from '../model/artifact.ts';
 
 /** Where a cache by Bazel's HTTP protocol is, and how it is asked. */
@@ -64,14 +64,21 @@ export class BazelCache {
     const within = 2 * this.#server.patience;
     const bytes = await this.#ask(`ac/${key}`, { within }, (reply) =>
       reply.status === 200 ? reply.bytes(LARGEST_RESULT) : undefined,
-    );
+    ).catch((error: unknown) => {
+      if (!(error instanceof TooLate)) throw error;
+      this.#fail(error.message, FAILURES);
+      return undefined;
+    });
     const took = performance.now() - started;
     this.latency = this.latency === undefined ? took : (this.latency + took) / 2;
     this.traffic.received += bytes?.length ?? 0;
     return bytes;
   }
 
-  /** Reads a blob with `take`, which gets its chunks; undefined if the cache has none, or is not done in so many milliseconds. */
+  /**
+   * Reads a blob with `take`, which gets its chunks; undefined if the cache has none. Throws `TooLate` if it is not done in so
+   * many milliseconds, which is no fault of the cache: somebody else is faster.
+   */
   async blob<T>(
     digest: Digest,
     within: number,
@@ -88,9 +95,11 @@ export class BazelCache {
           yield chunk;
         }
       })();
-      const taken = await take(counted);
-      this.#noteSpeed(this.traffic.received - before, performance.now() - started);
-      return taken;
+      try {
+        return await take(counted);
+      } finally {
+        this.#noteSpeed(this.traffic.received - before, performance.now() - started);
+      }
     });
   }
 
@@ -163,7 +172,7 @@ export class BazelCache {
         reply.drop();
       }
     } catch (error) {
-      if (!(error instanceof NoAnswer)) throw error;
+      if (!(error instanceof NoAnswer) || error instanceof TooLate) throw error;
       this.#fail(error.message, most);
       return undefined;
     }

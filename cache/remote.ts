@@ -1,5 +1,6 @@
 import { decodeActionResult, encodeActionResult, type OutputFile } from '../formats/actionresult.ts';
 import { pieces, sha256 } from '../host/files.ts';
+import { TooLate } from '../host/http.ts';
 import { blobsOf, type Digest } from '../model/artifact.ts';
 import type { Emit, RemoteSummary } from '../model/event.ts';
 import { cacheRequired } from '../model/problems.ts';
@@ -102,8 +103,8 @@ export class RemoteCache {
     this.#count.slower++;
   }
 
-  /** Brings a blob into the store within so many milliseconds; false if that cannot be, or it is not what its digest says. */
-  async bring(digest: Digest, within: number, store: Store): Promise<boolean> {
+  /** Brings a blob into the store, if it is there within so many milliseconds and what its digest says. */
+  async bring(digest: Digest, within: number, store: Store): Promise<'brought' | 'late' | 'lacking'> {
     try {
       const blob = await this.#cache.blob(digest, within, (chunks) =>
         store.putChunks(chunks, {
@@ -113,11 +114,12 @@ export class RemoteCache {
         }),
       );
       this.#assertUsable();
-      return blob !== undefined;
+      return blob === undefined ? 'lacking' : 'brought';
     } catch (error) {
+      if (error instanceof TooLate) return 'late';
       if (!(error instanceof WrongBytes)) throw error;
       this.#warn(`the remote cache has other bytes for ${digest.slice(0, 12)}… than their digest says: not taken`);
-      return false;
+      return 'lacking';
     }
   }
 

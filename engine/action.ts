@@ -110,7 +110,7 @@ async function artifactOf(text: string, worker: Worker): Promise<Artifact> {
 }
 
 async function present(digest: Digest, { store, remote }: Worker): Promise<void> {
-  if (store.has(digest) || (await remote?.bring(digest, PATIENCE, store))) return;
+  if (store.has(digest) || (await remote?.bring(digest, PATIENCE, store)) === 'brought') return;
   throw new CorruptBlob(digest, 'is not in this cache');
 }
 

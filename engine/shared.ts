@@ -45,7 +45,8 @@ export class Shared {
     }
     const within = Math.max(madeInMs, LEAST_MS);
     const brought = await Promise.all(lacking.map((blob) => hold(() => this.#remote.bring(blob, within, store))));
-    return brought.every((is) => is);
+    if (brought.includes('late')) this.#remote.noteSlower();
+    return brought.every((each) => each === 'brought');
   }
 
   /** Gives a record, and what it needs, to the remote cache, behind the work that goes on. */

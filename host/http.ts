@@ -193,9 +193,12 @@ export interface Reply {
 /** A server did not answer, or broke off: in words. */
 export class NoAnswer extends Error {}
 
+/** A server was not done within the time that was given to it as a whole. */
+export class TooLate extends NoAnswer {}
+
 /**
  * One request of a protocol over HTTP, and what it is answered, whatever the status. Redirections are followed. Throws
- * `NoAnswer` where there is no answer; nothing is tried twice.
+ * `NoAnswer` where there is no answer, and `TooLate` where it was not over in time; nothing is tried twice.
  */
 export async function exchange(url: string, request: Request): Promise<Reply> {
   const { method = 'GET', headers = {}, body, tls = {}, signal, patience, within } = request;
@@ -225,7 +228,9 @@ export async function exchange(url: string, request: Request): Promise<Reply> {
   });
   const noAnswer = (error: unknown): unknown => {
     if (signal.aborted) return signal.reason;
-    return error instanceof NoAnswer ? error : new NoAnswer((error as Error).message, { cause: error });
+    if (error instanceof NoAnswer) return error;
+    const { message, event } = error as Error & { readonly event?: unknown };
+    return new (event === 'request' ? TooLate : NoAnswer)(message, { cause: error });
   };
   try {
     const response = await new Promise<{ statusCode: number; headers: Record<string, string | undefined> }>(

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { writeAtomically } from '../../host/files.ts';
 import { packageRoot } from '../../host/paths.ts';
 import { Sandbox } from './sandbox.ts';
 
@@ -16,7 +17,8 @@ export function linuxProject(t: ExecutionContext<unknown>, { leavesPins = true }
   if (existsSync(LOCK)) box.write('smol.lock.yaml', readFileSync(LOCK));
   t.teardown(async () => {
     await box.smol(['stop', '--all']);
-    if (leavesPins && existsSync(box.path('smol.lock.yaml'))) writeFileSync(LOCK, box.read('smol.lock.yaml'));
+    // Others may be reading it.
+    if (leavesPins && existsSync(box.path('smol.lock.yaml'))) writeAtomically(LOCK, box.read('smol.lock.yaml'));
   });
   return box;
 }

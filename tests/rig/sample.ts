@@ -72,4 +72,12 @@ export class Sample {
     closeSync(handle);
     return file;
   }
+
+  /** The bytes of a disk with it, for one that is small. */
+  async bytes(disk: Disk): Promise<Buffer> {
+    const image = Buffer.alloc(disk.size);
+    const write = async (position: number, bytes: Uint8Array) => image.set(bytes, position);
+    await writeDisk(disk, this.read(), { write });
+    return image;
+  }
 }

@@ -21,7 +21,7 @@ async function project(t: Parameters<typeof Mirror.start>[0]) {
   return { box, build, image };
 }
 
-test('records that a newer smol has written count as none, and harm nothing', async (t) => {
+test.serial('records that a newer smol has written count as none, and harm nothing', async (t) => {
   const { box, build, image } = await project(t);
   exits(t, await build(), 0);
   const before = sha256(readFileSync(image));
@@ -53,7 +53,7 @@ elsewhere('a cache on another file system than the project (needs /dev/shm)', as
   t.is(sha256(readFileSync(image)), before);
 });
 
-test('a clock that is set back, and files from the future', async (t) => {
+test.serial('a clock that is set back, and files from the future', async (t) => {
   const { box, build, image } = await project(t);
   const shifted = (days: number) => {
     const file = box.write(

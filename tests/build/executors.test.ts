@@ -79,7 +79,7 @@ function engine(box: Sandbox, script: string): string {
   return `executor: {command: [${box.write('engine.sh', `#!/bin/sh\n${script}\n`, 0o755)}, '{kind}', '{command}'], retries: 1}\n`;
 }
 
-test('what was lost is given again, what failed is not, and both are told apart', async (t) => {
+test.serial('what was lost is given again, what failed is not, and both are told apart', async (t) => {
   const mirrors = await (await Mirror.start(t)).serveNetbsd();
   const with_ = async (script: string) => {
     const box = await project(t, '', ['a'], mirrors);
@@ -137,7 +137,7 @@ test('what was lost is given again, what failed is not, and both are told apart'
   exits(t, await none.smol(['build', 'a']), 2);
 });
 
-test('hosts that share no directory work by way of the remote cache', async (t) => {
+test.serial('hosts that share no directory work by way of the remote cache', async (t) => {
   const nginx = await Nginx.start(t);
   const mirrors = await (await Mirror.start(t)).serveNetbsd();
   const remote = `cache: {remote: {url: ${nginx.url}, trust: anyone, mode: readwrite}}\n`;
@@ -155,7 +155,7 @@ test('hosts that share no directory work by way of the remote cache', async (t) 
   t.deepEqual(digests(box, ['a']), digests(local, ['a']));
 });
 
-test('a step is run by its key alone, and only as it was meant', async (t) => {
+test.serial('a step is run by its key alone, and only as it was meant', async (t) => {
   const box = await project(t, '', ['a']);
   box.write('smol.config.yaml', box.read('smol.config.yaml') + engine(box, 'shift; echo "$3" >> keys; exec "$@"'));
   exits(t, await build(box, ['a']), 0);
@@ -169,7 +169,7 @@ test('a step is run by its key alone, and only as it was meant', async (t) => {
   exits(t, await box.smol(['step', 'run', 'abc']), 2);
 });
 
-test('a build that is interrupted ends the jobs that it gave away', async (t) => {
+test.serial('a build that is interrupted ends the jobs that it gave away', async (t) => {
   const box = await project(t, '', ['a']);
   const config = box.read('smol.config.yaml');
   box.write(

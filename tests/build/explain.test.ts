@@ -19,7 +19,7 @@ async function project(t: ExecutionContext) {
   return { box, mirror, say };
 }
 
-test('why: the root cause in words, told from what followed', async (t) => {
+test.serial('why: the root cause in words, told from what followed', async (t) => {
   const { box, say } = await project(t);
   const none = await box.smol(['why', 'rescue', '--arch', 'i386']);
   exits(t, none, 2);
@@ -73,7 +73,7 @@ because of
   });
 });
 
-test('graph and --dry-run say what a build would do, and do nothing', async (t) => {
+test.serial('graph and --dry-run say what a build would do, and do nothing', async (t) => {
   const { box, mirror, say } = await project(t);
   const first = await say('build', 'rescue', '--dry-run');
   t.regex(
@@ -108,7 +108,7 @@ test('graph and --dry-run say what a build would do, and do nothing', async (t) 
   t.is(steps.find(({ step }) => step === 'overlay services/rescue/etc')!.state, 'run');
 });
 
-test('graph: a drawing, and a step that failed', async (t) => {
+test.serial('graph: a drawing, and a step that failed', async (t) => {
   const { box, mirror, say } = await project(t);
   await say('build', 'rescue');
   box.write('services/rescue/service.yaml', box.read('services/rescue/service.yaml').replace('20M', '1M'));
@@ -129,7 +129,7 @@ test('graph: a drawing, and a step that failed', async (t) => {
   t.regex(drawing, /<title>image rescue-i386: run, last time .*<\/title>/);
 });
 
-test('two processes that want one key: one makes it, the other waits for it', async (t) => {
+test.serial('two processes that want one key: one makes it, the other waits for it', async (t) => {
   const { box, mirror } = await project(t);
   const results = await Promise.all([1, 2, 3].map(() => box.smol(['build', 'rescue', '--arch', 'i386', '--json'])));
   t.deepEqual(

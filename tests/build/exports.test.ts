@@ -39,7 +39,7 @@ async function bySmol(t: ExecutionContext, box: Sandbox): Promise<Record<string,
   return digests(other);
 }
 
-test('ninja builds what smol builds, and only what a change deserves', async (t) => {
+test.serial('ninja builds what smol builds, and only what a change deserves', async (t) => {
   const { box } = await project(t);
   const written = await box.smol(['export', 'ninja', 'rescue', 'other', '--arch', 'i386']);
   exits(t, written, 0);
@@ -66,7 +66,7 @@ test('ninja builds what smol builds, and only what a change deserves', async (t)
   t.deepEqual(digests(box), await bySmol(t, box));
 });
 
-test('make builds what smol builds', async (t) => {
+test.serial('make builds what smol builds', async (t) => {
   const { box } = await project(t);
   exits(t, await box.smol(['export', 'make', 'rescue', 'other', '--arch', 'i386']), 0);
   await call(t, box, 'make', '-j4');
@@ -91,7 +91,7 @@ async function lint(text: string): Promise<unknown[]> {
   return (await createLinter())(text, '.github/workflows/smol.yaml');
 }
 
-test('a workflow for GitHub builds a matrix of targets, with the cache that there is', async (t) => {
+test.serial('a workflow for GitHub builds a matrix of targets, with the cache that there is', async (t) => {
   const { box } = await project(t);
   const written = await box.smol(['export', 'github-actions', 'rescue', 'other', '--arch', 'all']);
   t.is(written.stdout, 'wrote .github/workflows/smol.yaml\n', written.stderr);

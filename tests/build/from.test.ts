@@ -3,7 +3,7 @@ import { textsOf } from '../rig/debugfs.ts';
 import { Mirror } from '../rig/mirror.ts';
 import { exits, Sandbox } from '../rig/sandbox.ts';
 
-test('from: a service begins with all of another, and goes on', async (t) => {
+test.serial('from: a service begins with all of another, and goes on', async (t) => {
   const mirror = await Mirror.start(t);
   const box = new Sandbox(t);
   box.write('smol.config.yaml', await mirror.serveNetbsd());

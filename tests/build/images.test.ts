@@ -41,7 +41,7 @@ function overwrite(file: string, position: number, bytes: Buffer): void {
 }
 
 for (const fs of ['ext2', 'ffs', 'ffs1']) {
-  test(`${fs}: what an image has can be listed and read`, async (t) => {
+  test.serial(`${fs}: what an image has can be listed and read`, async (t) => {
     const { box } = await built(t, fs);
     const etc = await box.smol(['ls', 'web', '/etc']);
     exits(t, etc, 0);
@@ -59,7 +59,7 @@ for (const fs of ['ext2', 'ffs', 'ffs1']) {
     t.is((await box.smol(['cat', 'web', '/bin/../bin/sh'])).stdout, 'init\n'.repeat(2000));
   });
 
-  test(`${fs}: an image is verified byte for byte, and what was changed in it is named`, async (t) => {
+  test.serial(`${fs}: an image is verified byte for byte, and what was changed in it is named`, async (t) => {
     const { box, image } = await built(t, fs);
     const good = await box.smol(['verify', 'web']);
     exits(t, good, 0);
@@ -86,7 +86,7 @@ for (const fs of ['ext2', 'ffs', 'ffs1']) {
   });
 }
 
-test('two images are told apart: what was added, removed and changed, and what brought it', async (t) => {
+test.serial('two images are told apart: what was added, removed and changed, and what brought it', async (t) => {
   const { box, image } = await built(t, 'ffs');
   const before = box.path('before.img');
   copyFileSync(image, before);
@@ -128,7 +128,7 @@ test('two images are told apart: what was added, removed and changed, and what b
   );
 });
 
-test('what fills an image: by directory, and by what brought it', async (t) => {
+test.serial('what fills an image: by directory, and by what brought it', async (t) => {
   const { box, image } = await built(t, 'ffs');
   const report = JSON.parse((await box.smol(['du', 'web', '--json'])).stdout);
   const share = (list: { name: string }[], name: string) => list.find((each) => each.name === name);
@@ -145,7 +145,7 @@ test('what fills an image: by directory, and by what brought it', async (t) => {
   t.regex(text.stdout, /^ +9\.8 KiB {2}1 file +\/rescue$/m);
 });
 
-test('sizes: as small as can be, and so much more', async (t) => {
+test.serial('sizes: as small as can be, and so much more', async (t) => {
   const { box, image } = await built(t, 'ext2');
   const manifest = box.read('services/web/service.yaml');
   const sized = async (words: string) => {
@@ -166,7 +166,7 @@ test('sizes: as small as can be, and so much more', async (t) => {
   t.true(free >= 64 * 1024 ** 2 && free < 66 * 1024 ** 2, `${free} bytes free`);
 });
 
-test('an image grows: its file, its GPT, and by their own tools its file system', async (t) => {
+test.serial('an image grows: its file, its GPT, and by their own tools its file system', async (t) => {
   const { box, image } = await built(t, 'ext2');
   const live = box.path('live.img');
   copyFileSync(image, live);
@@ -198,7 +198,7 @@ test('an image grows: its file, its GPT, and by their own tools its file system'
   t.regex(bare.stdout, /it has no GPT/);
 });
 
-test('what cannot be looked into, and is not there', async (t) => {
+test.serial('what cannot be looked into, and is not there', async (t) => {
   const { box, image } = await built(t, 'ffs');
   const told = async (...args: string[]) => {
     const result = await box.smol(args);
@@ -235,7 +235,7 @@ test('what cannot be looked into, and is not there', async (t) => {
   t.regex((await box.smol(['ls', 'web'], { cwd: '/' })).stderr, /no-such-image/);
 });
 
-test('an image of one set alone, and of a script that changes nothing', async (t) => {
+test.serial('an image of one set alone, and of a script that changes nothing', async (t) => {
   const { box } = await built(t, 'ext2');
   box.write(
     'services/one/service.yaml',

@@ -18,7 +18,7 @@ for (const [arch, name] of [
   ['i386', 'i386'],
   ['arm64', 'evbarm-aarch64'],
 ] as const) {
-  test(`rescue for ${arch}, from a mirror laid out like NetBSD's`, async (t) => {
+  test.serial(`rescue for ${arch}, from a mirror laid out like NetBSD's`, async (t) => {
     const mirror = await Mirror.start(t);
     const box = new Sandbox(t);
     box.write('smol.config.yaml', await mirror.serveNetbsd());
@@ -57,7 +57,7 @@ for (const [arch, name] of [
   });
 }
 
-test('releases: 10 and HEAD, by their own addresses', async (t) => {
+test.serial('releases: 10 and HEAD, by their own addresses', async (t) => {
   const mirror = await Mirror.start(t);
   const box = new Sandbox(t);
   box.write('smol.config.yaml', await mirror.serveNetbsd());
@@ -74,7 +74,7 @@ test('releases: 10 and HEAD, by their own addresses', async (t) => {
   t.true(paths.includes('/pub/NetBSD-daily/HEAD/latest/i386/binary/sets/rescue.tgz'));
 });
 
-test('base, from a set of 10,000 entries', async (t) => {
+test.serial('base, from a set of 10,000 entries', async (t) => {
   const mirror = await Mirror.start(t);
   const box = new Sandbox(t);
   box.write('smol.config.yaml', await mirror.serveNetbsd({ base: manyMembers(10_000), etc: ETC }));
@@ -91,7 +91,7 @@ test('base, from a set of 10,000 entries', async (t) => {
   }
 });
 
-test('every service that comes with smol can be planned, for all that it is made for', async (t) => {
+test.serial('every service that comes with smol can be planned, for all that it is made for', async (t) => {
   const mirror = await Mirror.start(t);
   const box = new Sandbox(t);
   box.write('smol.config.yaml', await mirror.serveNetbsd());
@@ -103,37 +103,42 @@ test('every service that comes with smol can be planned, for all that it is made
     t.true(planned.stdout.includes(`"${name}-amd64"`) || planned.stdout.includes(` ${name}-amd64`));
 });
 
-test('services whose init is another one: nitro, from a pinned archive, and runit, from a package', async (t) => {
-  const mirror = await Mirror.start(t);
-  const box = new Sandbox(t);
-  const base: Member[] = [
-    { name: './sbin/init', content: 'init', mode: 0o555 },
-    { name: './tmp/', content: null, mode: 0o1777 },
-  ];
-  const config = await mirror.serveNetbsd({ base, etc: ETC });
-  box.write('smol.config.yaml', `${config}  https://imil.net/: ${mirror.url}/\narch: amd64\nfs: ext2\n`);
-  const nitro: Member[] = [
-    { name: '+CONTENTS', content: '@name nitro\n' },
-    { name: 'sbin/nitro', content: 'nitro', mode: 0o755 },
-  ];
-  mirror.serve('/NetBSD/nitro-0.4.1.tgz', compressed(await tarOf(nitro), 'tgz'));
-  await servePackages(mirror, { 'runit-2.1.2': { files: { 'sbin/runit': 'runit', 'sbin/runit-init': 'runit-init' } } });
-  const built = await box.smol(['build', 'nitrosshd', 'runbsd']);
-  exits(t, built, 0);
-  const [first, second] = ['nitrosshd', 'runbsd'].map((name) => box.path(`images/${name}-amd64.img`)) as [
-    string,
-    string,
-  ];
-  t.deepEqual(textsOf(first, ['sbin/init']), ['nitro']);
-  t.deepEqual(textsOf(second, ['sbin/init', 'sbin/init.bsd']), ['runit-init', 'init']);
-  const found = readImage(first);
-  t.like(found.get('usr/pkg/etc/nitro/SYS/setup'), { type: 'symlink', target: '/etc/rc' });
-  t.like(found.get('usr/pkg/etc/nitro/sshd/run'), { mode: 0o755, uid: 0, gid: 0 });
-  t.false(found.has('tmp/nitro.tgz'));
-  const other = readImage(second);
-  t.like(other.get('service/sshd'), { type: 'symlink', target: '/etc/sv/sshd' });
-  t.like(other.get('etc/runit/2'), { mode: 0o755 });
-});
+test.serial(
+  'services whose init is another one: nitro, from a pinned archive, and runit, from a package',
+  async (t) => {
+    const mirror = await Mirror.start(t);
+    const box = new Sandbox(t);
+    const base: Member[] = [
+      { name: './sbin/init', content: 'init', mode: 0o555 },
+      { name: './tmp/', content: null, mode: 0o1777 },
+    ];
+    const config = await mirror.serveNetbsd({ base, etc: ETC });
+    box.write('smol.config.yaml', `${config}  https://imil.net/: ${mirror.url}/\narch: amd64\nfs: ext2\n`);
+    const nitro: Member[] = [
+      { name: '+CONTENTS', content: '@name nitro\n' },
+      { name: 'sbin/nitro', content: 'nitro', mode: 0o755 },
+    ];
+    mirror.serve('/NetBSD/nitro-0.4.1.tgz', compressed(await tarOf(nitro), 'tgz'));
+    await servePackages(mirror, {
+      'runit-2.1.2': { files: { 'sbin/runit': 'runit', 'sbin/runit-init': 'runit-init' } },
+    });
+    const built = await box.smol(['build', 'nitrosshd', 'runbsd']);
+    exits(t, built, 0);
+    const [first, second] = ['nitrosshd', 'runbsd'].map((name) => box.path(`images/${name}-amd64.img`)) as [
+      string,
+      string,
+    ];
+    t.deepEqual(textsOf(first, ['sbin/init']), ['nitro']);
+    t.deepEqual(textsOf(second, ['sbin/init', 'sbin/init.bsd']), ['runit-init', 'init']);
+    const found = readImage(first);
+    t.like(found.get('usr/pkg/etc/nitro/SYS/setup'), { type: 'symlink', target: '/etc/rc' });
+    t.like(found.get('usr/pkg/etc/nitro/sshd/run'), { mode: 0o755, uid: 0, gid: 0 });
+    t.false(found.has('tmp/nitro.tgz'));
+    const other = readImage(second);
+    t.like(other.get('service/sshd'), { type: 'symlink', target: '/etc/sv/sshd' });
+    t.like(other.get('etc/runit/2'), { mode: 0o755 });
+  },
+);
 
 const REAL = [process.env.SMOL_TEST_SETS, path.join(packageRoot(), '../shared/netbsd-9.0-dreamcast')].find(
   (folder) => folder !== undefined && existsSync(path.join(folder, 'rescue.tgz')),

@@ -44,7 +44,7 @@ async function project(t: ExecutionContext, packages: string) {
   };
 }
 
-test('packages, with all that they depend on, are in place and in the package database', async (t) => {
+test.serial('packages, with all that they depend on, are in place and in the package database', async (t) => {
   const { box, mirror, image, build, want } = await project(t, '[nginx]');
   const result = await build();
   exits(t, result, 0);
@@ -88,7 +88,7 @@ test('packages, with all that they depend on, are in place and in the package da
   t.false(readImage(image).has('var/db/pkg/openssl-3.4.1/+INSTALLED_INFO'), 'a person asked for it now');
 });
 
-test('patterns of packages: versions, globs, alternatives', async (t) => {
+test.serial('patterns of packages: versions, globs, alternatives', async (t) => {
   const { box, build, want } = await project(t, '["nginx<1.27"]');
   const chosen = async (wanted: string) => {
     want(wanted);
@@ -104,7 +104,7 @@ test('patterns of packages: versions, globs, alternatives', async (t) => {
   t.deepEqual(await chosen('["{zzz,zlib}-[0-9]*"]'), ['zlib-1.3']);
 });
 
-test('a dry run and a graph have no effects, and say what they cannot know yet', async (t) => {
+test.serial('a dry run and a graph have no effects, and say what they cannot know yet', async (t) => {
   const { box, mirror } = await project(t, '[zlib]');
   const dry = await box.smol(['build', 'web', '--dry-run']);
   exits(t, dry, 0);
@@ -117,7 +117,7 @@ test('a dry run and a graph have no effects, and say what they cannot know yet',
   exits(t, verified, 0);
 });
 
-test('a package that there is not, that lies, that is another, that fits no other', async (t) => {
+test.serial('a package that there is not, that lies, that is another, that fits no other', async (t) => {
   const { box, build, want } = await project(t, '[ngnix]');
   const refused = async (wanted: string) => {
     want(wanted);

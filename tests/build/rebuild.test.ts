@@ -28,7 +28,7 @@ async function project(t: Parameters<typeof Mirror.start>[0], name = 'project') 
   return { mirror, box, build, image: box.path('images/rescue-i386.img') };
 }
 
-test('a second build does nothing, and after a change only what the change deserves is done', async (t) => {
+test.serial('a second build does nothing, and after a change only what the change deserves is done', async (t) => {
   const { mirror, box, build } = await project(t);
   const first = await build();
   exits(t, first, 0);
@@ -53,7 +53,7 @@ test('a second build does nothing, and after a change only what the change deser
   t.deepEqual(ranSteps(await build()), []);
 });
 
-test('an image that was touched or removed is made again, the same', async (t) => {
+test.serial('an image that was touched or removed is made again, the same', async (t) => {
   const { build, image } = await project(t);
   await build();
   const digest = sha256(readFileSync(image));
@@ -68,7 +68,7 @@ test('an image that was touched or removed is made again, the same', async (t) =
   }
 });
 
-test('after a small change an image is patched in place, into the bytes that a whole build makes', async (t) => {
+test.serial('after a small change an image is patched in place, into the bytes that a whole build makes', async (t) => {
   for (const fs of ['ext2', 'ffs']) {
     const { box, build, image } = await project(t);
     box.write('smol.config.yaml', `${box.read('smol.config.yaml')}fs: ${fs}\n`);
@@ -111,7 +111,7 @@ test('after a small change an image is patched in place, into the bytes that a w
   }
 });
 
-test('a build that is killed while it patches an image leaves none that counts as done', async (t) => {
+test.serial('a build that is killed while it patches an image leaves none that counts as done', async (t) => {
   const { box, build, image } = await project(t);
   await build();
   const rc = box.read('services/rescue/etc/rc');
@@ -141,7 +141,7 @@ test('a build that is killed while it patches an image leaves none that counts a
   }
 });
 
-test('an image has holes where it is empty', async (t) => {
+test.serial('an image has holes where it is empty', async (t) => {
   const { build, image } = await project(t);
   await build();
   const { size, blocks } = statSync(image);
@@ -149,7 +149,7 @@ test('an image has holes where it is empty', async (t) => {
   t.true(blocks * 512 < 2 * 1024 ** 2, `${blocks * 512} bytes on the disk`);
 });
 
-test('the cache may be deleted, and any byte of it may be damaged', async (t) => {
+test.serial('the cache may be deleted, and any byte of it may be damaged', async (t) => {
   const { box, build, image } = await project(t);
   await build();
   const digest = sha256(readFileSync(image));
@@ -177,7 +177,7 @@ test('the cache may be deleted, and any byte of it may be damaged', async (t) =>
   t.is(sha256(readFileSync(image)), digest);
 });
 
-test('the same bytes in another directory, on another day, for another user with another umask', async (t) => {
+test.serial('the same bytes in another directory, on another day, for another user with another umask', async (t) => {
   const one = await project(t);
   const two = await project(t, 'another project, elsewhere');
   exits(t, await one.build(), 0);
@@ -211,7 +211,7 @@ test('the same bytes in another directory, on another day, for another user with
   if (isRoot) t.is(statSync(two.image).uid, 65534);
 });
 
-test('several services are one graph, whose common steps are done once', async (t) => {
+test.serial('several services are one graph, whose common steps are done once', async (t) => {
   const { box } = await project(t);
   box.write('services/other/service.yaml', 'description: x\nsets: [rescue, etc]\nsize: 20M\n');
   box.write('services/other/etc/rc', '#!/bin/sh\n');
@@ -222,7 +222,7 @@ test('several services are one graph, whose common steps are done once', async (
   t.is(steps.filter((step) => step.startsWith('image')).length, 2);
 });
 
-test('two builds at once do not harm each other', async (t) => {
+test.serial('two builds at once do not harm each other', async (t) => {
   const { box, build, image } = await project(t);
   const results = await Promise.all([build(), build(), build()]);
   t.deepEqual(
@@ -236,7 +236,7 @@ test('two builds at once do not harm each other', async (t) => {
   t.is([...box.read('smol.lock.yaml').matchAll(/sha256/g)].length, 3);
 });
 
-test('an interrupt ends a build at once, with nothing half done', async (t) => {
+test.serial('an interrupt ends a build at once, with nothing half done', async (t) => {
   const { mirror, box } = await project(t);
   mirror.serve('/pub/NetBSD-daily/netbsd-11/latest/i386/binary/sets/etc.tgz', (_, response) => {
     response.writeHead(200, { 'content-length': 10_000_000 }).write('\x1f\x8b\x08');
@@ -255,7 +255,7 @@ test('an interrupt ends a build at once, with nothing half done', async (t) => {
   t.deepEqual(readdirSync(path.join(box.cache, 'scratch')), []);
 });
 
-test('what a killed build left behind is swept by the next', async (t) => {
+test.serial('what a killed build left behind is swept by the next', async (t) => {
   const { box, build } = await project(t);
   mkdirSync(path.join(box.cache, 'scratch/.smol-scratch-999999999-abcdef'), { recursive: true });
   mkdirSync(box.path('images/.smol-scratch-999999998-abcdef'), { recursive: true });

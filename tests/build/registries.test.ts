@@ -48,7 +48,7 @@ function inspect(reference: string): {
   return JSON.parse(skopeo('inspect', '--raw', '--tls-verify=false', `docker://${reference}`));
 }
 
-test('what is pushed can be pulled elsewhere, byte for byte, and by other tools', async (t) => {
+test.serial('what is pushed can be pulled elsewhere, byte for byte, and by other tools', async (t) => {
   const registry = await Registry.start(t);
   const box = await project(t, `registry: ${registry.host}/team\n`);
   const pushed = await box.smol(['push', 'rescue:1.2', '--arch', 'i386', '--json']);
@@ -89,7 +89,7 @@ test('what is pushed can be pulled elsewhere, byte for byte, and by other tools'
   t.regex((await box.smol(['images'])).stdout, /^IMAGE .*\nrescue-i386 /);
 });
 
-test('how it was made and what it is made of are attached, and found by the tag of its digest', async (t) => {
+test.serial('how it was made and what it is made of are attached, and found by the tag of its digest', async (t) => {
   const registry = await Registry.start(t);
   const box = await project(t);
   const target = `${registry.host}/team/rescue`;
@@ -128,7 +128,7 @@ test('how it was made and what it is made of are attached, and found by the tag 
   t.regex(bill.creationInfo.created, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
 });
 
-test('of the next version only the chunks that changed are fetched, and every one is checked', async (t) => {
+test.serial('of the next version only the chunks that changed are fetched, and every one is checked', async (t) => {
   const registry = await Registry.start(t);
   const box = await project(t, `registry: ${registry.host}/team\n`);
   box.write('services/rescue/root/usr/share/noise', noise(6 * 1024 * 1024));
@@ -162,7 +162,7 @@ test('of the next version only the chunks that changed are fetched, and every on
   t.is(sha256(readFileSync(again.disk)), sha256(readFileSync(box.path('images/rescue-i386.img'))));
 });
 
-test('an image for several architectures is one name', async (t) => {
+test.serial('an image for several architectures is one name', async (t) => {
   const registry = await Registry.start(t);
   const box = await project(t, `registry: ${registry.host}/team\n`);
   const pushed = await box.smol(['push', 'rescue', '--arch', 'all']);
@@ -186,7 +186,7 @@ test('an image for several architectures is one name', async (t) => {
   t.is(sha256(readFileSync(other.path('aarch64', arm))), sha256(readFileSync(box.path('images', arm))));
 });
 
-test("smolBSD's own images are read", async (t) => {
+test.serial("smolBSD's own images are read", async (t) => {
   const registry = await Registry.start(t);
   const box = await project(t);
   await box.smol(['build', 'rescue', '--arch', 'i386']);
@@ -229,7 +229,7 @@ test("smolBSD's own images are read", async (t) => {
   t.regex(run.stderr, /is a disk without a kernel/);
 });
 
-test('signatures: made with one key, checked with the other half', async (t) => {
+test.serial('signatures: made with one key, checked with the other half', async (t) => {
   const registry = await Registry.start(t);
   const box = await project(t, `registry: ${registry.host}/team\n`);
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: box.folder, stdio: 'pipe' });
@@ -259,7 +259,7 @@ test('signatures: made with one key, checked with the other half', async (t) => 
   t.regex((await pull('ed', 'nowhere.pub')).stderr, /there is no file/);
 });
 
-test('names and passwords come from where docker, podman and their helpers keep them', async (t) => {
+test.serial('names and passwords come from where docker, podman and their helpers keep them', async (t) => {
   const registry = await Registry.start(t, 'ci:s3cret');
   const box = await project(t);
   const target = `${registry.host}/team/rescue`;
@@ -297,7 +297,7 @@ echo '{"ServerURL":"","Username":"ci","Secret":"s3cret"}'\n`,
   await ends(0, push({ REGISTRY_AUTH_FILE: box.path('auth.json') }));
 });
 
-test('what is wrong with a name, a registry or what it gives is said', async (t) => {
+test.serial('what is wrong with a name, a registry or what it gives is said', async (t) => {
   const registry = await Registry.start(t);
   const box = await project(t);
   const told = async (args: string[], code: number, why: RegExp) => {

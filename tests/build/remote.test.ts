@@ -75,7 +75,7 @@ async function filled(t: ExecutionContext, settings: NginxSettings = {}) {
   return { nginx, team, remote, first, built };
 }
 
-test('what one machine made, a second one takes: it runs nothing but the writing of its image', async (t) => {
+test.serial('what one machine made, a second one takes: it runs nothing but the writing of its image', async (t) => {
   const { nginx, team, remote, first, built } = await filled(t);
   t.deepEqual([remoteOf(built).hits, remoteOf(built).trouble], [0, undefined]);
   t.true((remoteOf(built).sent as number) > 0);
@@ -137,7 +137,7 @@ function whyNotNobody(): string | undefined {
   },
 );
 
-test('the results are those of the standard, and a sentence says what they were good for', async (t) => {
+test.serial('the results are those of the standard, and a sentence says what they were good for', async (t) => {
   const { nginx, team, remote, first } = await filled(t);
   const [name = ''] = readdirSync(path.join(nginx.folder, 'cache/ac'));
   const { decodeActionResult } = await import('../../formats/actionresult.ts');
@@ -161,7 +161,7 @@ test('the results are those of the standard, and a sentence says what they were 
   t.regex(told.stderr, /remote cache: 14 of 14 steps found \(100 %\), \d[\d.]* KiB received/);
 });
 
-test('nobody is believed but who is trusted, and no byte that is not what its digest says', async (t) => {
+test.serial('nobody is believed but who is trusted, and no byte that is not what its digest says', async (t) => {
   const { nginx, team, remote, first } = await filled(t);
   const all = 15;
   const stranger = new Sandbox(t);
@@ -208,7 +208,7 @@ test('nobody is believed but who is trusted, and no byte that is not what its di
   t.is(digestOf(fifth), digestOf(first));
 });
 
-test('what is verified is run here, whatever others have', async (t) => {
+test.serial('what is verified is run here, whatever others have', async (t) => {
   const { team, remote } = await filled(t);
   const chancy = (box: Sandbox) => box.write('services/rescue/postinst/now.sh', 'date +%N > etc/now\n');
   const first = team.machine(`${remote}\nmode: readwrite`);
@@ -223,7 +223,7 @@ test('what is verified is run here, whatever others have', async (t) => {
   t.regex(verified.stderr, /not-reproducible.*now\.sh[\s\S]*etc\/now/);
 });
 
-test('namespaces keep apart what is trusted differently', async (t) => {
+test.serial('namespaces keep apart what is trusted differently', async (t) => {
   const { nginx, team, remote, first } = await filled(t);
   const pr = team.machine(`${remote}\nmode: readwrite\nnamespace: pr`, first);
   const own = await build(pr, [], { SMOL_CACHE_KEY: team.keyFile });
@@ -233,7 +233,7 @@ test('namespaces keep apart what is trusted differently', async (t) => {
   t.is(readdirSync(path.join(nginx.folder, 'cache/ac')).length, 28);
 });
 
-test('who may write is who has the key, and --cache says otherwise for one build', async (t) => {
+test.serial('who may write is who has the key, and --cache says otherwise for one build', async (t) => {
   const { nginx, team, remote, first } = await filled(t);
   const writer = team.machine(`${remote}\nmode: readwrite`, first);
   const keyless = await writer.smol(['build', 'rescue', '--arch', 'i386']);
@@ -280,7 +280,7 @@ async function faulty(t: ExecutionContext, answer: Parameters<typeof createServe
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-test('a server that fails, hangs, breaks off or is not there costs little and no result', async (t) => {
+test.serial('a server that fails, hangs, breaks off or is not there costs little and no result', async (t) => {
   const { team, first } = await filled(t);
   const tried: string[] = [];
   const check = async (url: string, why: RegExp, requests?: number, timeout = 60) => {
@@ -321,7 +321,7 @@ test('a server that fails, hangs, breaks off or is not there costs little and no
   await check(known, /it does not know who asks/, 1);
 });
 
-test('a server that is full or takes nothing is read all the same', async (t) => {
+test.serial('a server that is full or takes nothing is read all the same', async (t) => {
   const { nginx, team, first } = await filled(t);
   let puts = 0;
   const proxy = await faulty(t, async (request, response) => {
@@ -345,7 +345,7 @@ test('a server that is full or takes nothing is read all the same', async (t) =>
   t.true(puts <= 4);
 });
 
-test('what breaks off half way is fetched again, or made', async (t) => {
+test.serial('what breaks off half way is fetched again, or made', async (t) => {
   const { nginx, team, first } = await filled(t);
   const halves = await faulty(t, async (request, response) => {
     const { status, ...answer } = await fetch(`${nginx.url}${request.url}`, { method: request.method! }).then(
@@ -362,7 +362,7 @@ test('what breaks off half way is fetched again, or made', async (t) => {
   t.is(remoteOf(result).hits, 14);
 });
 
-test('names and passwords, tokens, and certificates on both sides', async (t) => {
+test.serial('names and passwords, tokens, and certificates on both sides', async (t) => {
   const guarded = await Nginx.start(t, { user: 'ci:s3cret' });
   const team = await Team.of(t);
   const remote = `url: ${guarded.url}/c\ntrust: anyone\nmode: readwrite\ntimeout: 60`;
@@ -396,7 +396,7 @@ test('names and passwords, tokens, and certificates on both sides', async (t) =>
   t.deepEqual([...new Set(tokens)], ['Bearer abc']);
 });
 
-test('what takes longer to fetch than it took to make is made', async (t) => {
+test.serial('what takes longer to fetch than it took to make is made', async (t) => {
   // Records come as fast as ever; the trees would take a minute.
   const { team, remote, first } = await filled(t, { location: 'if ($uri ~ /cas/) { set $limit_rate 50; }' });
   const box = team.machine(remote, first);
@@ -411,7 +411,7 @@ test('what takes longer to fetch than it took to make is made', async (t) => {
   t.is(remoteOf(result).trouble, undefined);
 });
 
-test('a key is made once, for its owner alone', async (t) => {
+test.serial('a key is made once, for its owner alone', async (t) => {
   const box = new Sandbox(t);
   const made = await box.smol(['cache', 'key', 'k.pem']);
   t.regex(made.stdout, /^ed25519:[\w+/]{43}=\n$/);

@@ -56,7 +56,7 @@ async function project(t: ExecutionContext, service: string) {
 
 const SETS = (parts: string) => `description: x\nsets: [etc, "comp:${parts}"]\nsize: 8M\n`;
 
-test('parts of a set: names, patterns, whole directories', async (t) => {
+test.serial('parts of a set: names, patterns, whole directories', async (t) => {
   const { box, image, build } = await project(t, SETS('usr/bin/strip, ./usr/lib/*.so*,/usr/include/sys/'));
   await build();
   const names = () => [...readImage(image).keys()].filter((name) => name.startsWith('usr')).sort();
@@ -87,7 +87,7 @@ test('parts of a set: names, patterns, whole directories', async (t) => {
   );
 });
 
-test('a part that matches nothing, a set that there is not, no part at all', async (t) => {
+test.serial('a part that matches nothing, a set that there is not, no part at all', async (t) => {
   const { box, refused } = await project(t, SETS('usr/bin/stirp'));
   t.is(
     await refused(),
@@ -100,7 +100,7 @@ test('a part that matches nothing, a set that there is not, no part at all', asy
   t.regex(await refused(), /there is no set "cmp" \(did you mean "comp"\?\)/);
 });
 
-test('a hand-made root with a specification of owners, modes and devices', async (t) => {
+test.serial('a hand-made root with a specification of owners, modes and devices', async (t) => {
   const { box, image, build, refused } = await project(
     t,
     'description: x\nsets: [etc]\nsize: 8M\nrootdir: {path: root-of-web, mtree: web.mtree}\n',
@@ -163,14 +163,14 @@ test('a hand-made root with a specification of owners, modes and devices', async
   );
 });
 
-test('the kernel in the image, too', async (t) => {
+test.serial('the kernel in the image, too', async (t) => {
   const { image, build } = await project(t, 'description: x\nsets: [etc]\nsize: 8M\nkernel: {inImage: true}\n');
   await build();
   const kernel = 'a kernel of the test rig\n'.repeat(100);
   t.like(readImage(image).get('netbsd'), { type: 'file', mode: 0o755, uid: 0, gid: 0, sha256: sha256(kernel) });
 });
 
-test('files that the manifest writes itself, or takes from elsewhere', async (t) => {
+test.serial('files that the manifest writes itself, or takes from elsewhere', async (t) => {
   const manifest = `description: x
 sets: [etc]
 size: 8M

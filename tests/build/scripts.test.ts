@@ -22,13 +22,15 @@ async function project(t: ExecutionContext, more = '') {
   return { mirror, box, image, build };
 }
 
-test('owners, modes, devices and links that a script makes, without root, are in the image; all else is as it was', async (t) => {
-  const { box, image, build } = await project(t);
-  exits(t, await build(), 0);
-  const before = readImage(image);
-  box.write(
-    'services/web/postinst/10-users.sh',
-    `set -e
+test.serial(
+  'owners, modes, devices and links that a script makes, without root, are in the image; all else is as it was',
+  async (t) => {
+    const { box, image, build } = await project(t);
+    exits(t, await build(), 0);
+    const before = readImage(image);
+    box.write(
+      'services/web/postinst/10-users.sh',
+      `set -e
 echo 'www:*:24:24::0:0::/:/sbin/nologin' >> etc/master.passwd
 mkdir -p var/www
 echo locked > var/locked; chmod 0 var/locked; mkdir var/closed; echo x > var/closed/in; chmod 0 var/closed
@@ -40,81 +42,88 @@ ln bin/su bin/su2; ln -s ../var/www etc/www
 rm etc/dumpdates
 echo "$ARCH $PKGVERS $HOME $(id -u)" > etc/env
 `,
-  );
-  const result = await build();
-  exits(t, result, 0);
-  t.is(checkImage(image), '');
-  const found = readImage(image);
-  t.like(found.get('var/www'), { mode: 0o2770, uid: 24, gid: 24 });
-  t.like(found.get('var/locked'), { mode: 0, sha256: sha256('locked\n') });
-  t.like(found.get('var/closed/in'), { type: 'file' });
-  t.like(found.get('var/www/index.html'), { mode: 0o640, uid: 24, gid: 24, sha256: sha256('hello\n') });
-  t.like(found.get('bin/su'), { mode: 0o4555, uid: 0, gid: 70000, sha256: found.get('rescue/init')!.sha256 });
-  t.is(found.get('bin/su')!.inode, found.get('bin/su2')!.inode);
-  t.like(found.get('dev/null2'), { mode: 0o644, gid: 5 });
-  t.like(found.get('etc/www'), { type: 'symlink', target: '../var/www' });
-  t.false(found.has('etc/dumpdates'));
-  t.is(textsOf(image, ['etc/env'])[0], 'amd64 11 /tmp 0\n');
-  // What it did not touch: hard links, setgid, times and all.
-  const bare = (entries: typeof found, name: string) => {
-    const { inode: _, ...rest } = entries.get(name)!;
-    return rest;
-  };
-  for (const name of ['rescue/sh', 'rescue/init', 'var/games', 'tmp', 'etc/rc']) {
-    t.deepEqual(bare(found, name), bare(before, name), name);
-  }
-  t.is(new Set(['init', 'sh', 'mount_ext2fs'].map((each) => found.get(`rescue/${each}`)?.inode)).size, 1);
-  t.regex((await box.smol(['du', 'web'])).stdout, /services\/web\/postinst\/10-users\.sh/);
-  const verified = await box.smol(['build', 'web', '--verify']);
-  exits(t, verified, 0);
-});
+    );
+    const result = await build();
+    exits(t, result, 0);
+    t.is(checkImage(image), '');
+    const found = readImage(image);
+    t.like(found.get('var/www'), { mode: 0o2770, uid: 24, gid: 24 });
+    t.like(found.get('var/locked'), { mode: 0, sha256: sha256('locked\n') });
+    t.like(found.get('var/closed/in'), { type: 'file' });
+    t.like(found.get('var/www/index.html'), { mode: 0o640, uid: 24, gid: 24, sha256: sha256('hello\n') });
+    t.like(found.get('bin/su'), { mode: 0o4555, uid: 0, gid: 70000, sha256: found.get('rescue/init')!.sha256 });
+    t.is(found.get('bin/su')!.inode, found.get('bin/su2')!.inode);
+    t.like(found.get('dev/null2'), { mode: 0o644, gid: 5 });
+    t.like(found.get('etc/www'), { type: 'symlink', target: '../var/www' });
+    t.false(found.has('etc/dumpdates'));
+    t.is(textsOf(image, ['etc/env'])[0], 'amd64 11 /tmp 0\n');
+    // What it did not touch: hard links, setgid, times and all.
+    const bare = (entries: typeof found, name: string) => {
+      const { inode: _, ...rest } = entries.get(name)!;
+      return rest;
+    };
+    for (const name of ['rescue/sh', 'rescue/init', 'var/games', 'tmp', 'etc/rc']) {
+      t.deepEqual(bare(found, name), bare(before, name), name);
+    }
+    t.is(new Set(['init', 'sh', 'mount_ext2fs'].map((each) => found.get(`rescue/${each}`)?.inode)).size, 1);
+    t.regex((await box.smol(['du', 'web'])).stdout, /services\/web\/postinst\/10-users\.sh/);
+    const verified = await box.smol(['build', 'web', '--verify']);
+    exits(t, verified, 0);
+  },
+);
 
-test('each script is a step: a change of the last runs no other, and a failure resumes where it was', async (t) => {
-  const { box, image, build } = await project(t, 'postinst: {inputs: [data/list.txt]}\n');
-  box.write('services/web/data/list.txt', 'a list\n');
-  for (const n of [1, 2, 3]) box.write(`services/web/postinst/${n}.sh`, `echo ${n} >> etc/order\n`);
-  const first = await build();
-  exits(t, first, 0);
-  t.is(textsOf(image, ['etc/order'])[0], '1\n2\n3\n');
+test.serial(
+  'each script is a step: a change of the last runs no other, and a failure resumes where it was',
+  async (t) => {
+    const { box, image, build } = await project(t, 'postinst: {inputs: [data/list.txt]}\n');
+    box.write('services/web/data/list.txt', 'a list\n');
+    for (const n of [1, 2, 3]) box.write(`services/web/postinst/${n}.sh`, `echo ${n} >> etc/order\n`);
+    const first = await build();
+    exits(t, first, 0);
+    t.is(textsOf(image, ['etc/order'])[0], '1\n2\n3\n');
 
-  box.write('services/web/postinst/3.sh', 'cat ../service/web/data/list.txt >> etc/order; echo oh no >&2; exit 3\n');
-  const failed = await box.smol(['build', 'web']);
-  exits(t, failed, 1);
-  t.regex(
-    box.told(failed),
-    /error\[script-failed\]: services\/web\/postinst\/3\.sh exited with 3\n {2}\| oh no\n {2}fix: mend it and build again: what came before it is cached/,
-  );
-  // A shell where it failed: the tree that it got, its files, and the script; by default at the one that failed.
-  const shell = (words: string, ...args: string[]) =>
-    execFileSync(process.execPath, [path.join(packageRoot(), 'build/smol/main.js'), 'shell', 'web', ...args], {
-      cwd: box.folder,
-      env: { ...cleanEnvironment(), SMOL_CACHE: box.cache } as NodeJS.ProcessEnv,
-      input: words,
-      encoding: 'utf8',
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
-  t.is(shell('cat etc/order ../service/web/data/list.txt; tail -c 7 ../script.sh; id -u'), '1\n2\na list\nexit 3\n0\n');
-  t.is(shell('cat etc/order', '--at', '2.sh'), '1\n');
-  t.regex(
-    (await box.smol(['shell', 'web', '--at', '4.sh'])).stderr,
-    /no-such-script.*it has services\/web\/postinst\/1\.sh/s,
-  );
+    box.write('services/web/postinst/3.sh', 'cat ../service/web/data/list.txt >> etc/order; echo oh no >&2; exit 3\n');
+    const failed = await box.smol(['build', 'web']);
+    exits(t, failed, 1);
+    t.regex(
+      box.told(failed),
+      /error\[script-failed\]: services\/web\/postinst\/3\.sh exited with 3\n {2}\| oh no\n {2}fix: mend it and build again: what came before it is cached/,
+    );
+    // A shell where it failed: the tree that it got, its files, and the script; by default at the one that failed.
+    const shell = (words: string, ...args: string[]) =>
+      execFileSync(process.execPath, [path.join(packageRoot(), 'build/smol/main.js'), 'shell', 'web', ...args], {
+        cwd: box.folder,
+        env: { ...cleanEnvironment(), SMOL_CACHE: box.cache } as NodeJS.ProcessEnv,
+        input: words,
+        encoding: 'utf8',
+        stdio: ['pipe', 'pipe', 'pipe'],
+      });
+    t.is(
+      shell('cat etc/order ../service/web/data/list.txt; tail -c 7 ../script.sh; id -u'),
+      '1\n2\na list\nexit 3\n0\n',
+    );
+    t.is(shell('cat etc/order', '--at', '2.sh'), '1\n');
+    t.regex(
+      (await box.smol(['shell', 'web', '--at', '4.sh'])).stderr,
+      /no-such-script.*it has services\/web\/postinst\/1\.sh/s,
+    );
 
-  box.write('services/web/postinst/3.sh', 'cat ../service/web/data/list.txt >> etc/order\n');
-  const mended = ranSteps(await build());
-  t.deepEqual(
-    mended.filter((step) => step.includes('postinst') && !step.startsWith('fetch')),
-    ['services/web/postinst/3.sh of web-amd64'],
-  );
-  t.is(textsOf(image, ['etc/order'])[0], '1\n2\na list\n');
-  // What a script may read is what is declared; a change of it counts.
-  box.write('services/web/data/list.txt', 'another list\n');
-  exits(t, await build(), 0);
-  t.is(textsOf(image, ['etc/order'])[0], '1\n2\nanother list\n');
-  t.deepEqual(ranSteps(await build()), []);
-});
+    box.write('services/web/postinst/3.sh', 'cat ../service/web/data/list.txt >> etc/order\n');
+    const mended = ranSteps(await build());
+    t.deepEqual(
+      mended.filter((step) => step.includes('postinst') && !step.startsWith('fetch')),
+      ['services/web/postinst/3.sh of web-amd64'],
+    );
+    t.is(textsOf(image, ['etc/order'])[0], '1\n2\na list\n');
+    // What a script may read is what is declared; a change of it counts.
+    box.write('services/web/data/list.txt', 'another list\n');
+    exits(t, await build(), 0);
+    t.is(textsOf(image, ['etc/order'])[0], '1\n2\nanother list\n');
+    t.deepEqual(ranSteps(await build()), []);
+  },
+);
 
-test('a script sees nothing of the host, and can do nothing to it', async (t) => {
+test.serial('a script sees nothing of the host, and can do nothing to it', async (t) => {
   const { box, image, build } = await project(t);
   const secret = box.write('secret', 'the secret of the host');
   box.write('services/web/private.txt', 'not declared');
@@ -147,7 +156,7 @@ env | sort
   t.false(existsSync('/usr/x'));
 });
 
-test('a script that hangs, one that fills its disk, and a host that cannot confine', async (t) => {
+test.serial('a script that hangs, one that fills its disk, and a host that cannot confine', async (t) => {
   const { box } = await project(t, 'postinst: {timeout: 2}\n');
   const failing = async (script: string, env: Record<string, string> = {}) => {
     box.write('services/web/postinst/a.sh', script);
@@ -179,7 +188,7 @@ test('a script that hangs, one that fills its disk, and a host that cannot confi
   );
 });
 
-test('a finalizer runs last, and is pinned; one that anybody could replace is refused', async (t) => {
+test.serial('a finalizer runs last, and is pinned; one that anybody could replace is refused', async (t) => {
   const { mirror, box, image, build } = await project(t);
   mirror.serve('/finish.sh', 'echo finished >> etc/order\n');
   box.write('services/web/postinst/1.sh', 'echo 1 >> etc/order\n');
@@ -294,7 +303,7 @@ mknod dev/console c 0 0; chmod 600 dev/console
   },
 );
 
-test('what a script takes from the network is pinned, and is all of the network that it has', async (t) => {
+test.serial('what a script takes from the network is pinned, and is all of the network that it has', async (t) => {
   const { mirror, box, image, build } = await project(t, 'postinst: {network: true}\n');
   const url = 'http://pages.test/a page.txt'.replace(' ', '%20');
   box.write(

@@ -37,7 +37,7 @@ function serveSet(mirror: Mirror, bytes: Buffer): void {
   mirror.serve(`${SETS}/SHA512`, `SHA512 (etc.tgz) = ${sha512(bytes)}\n`);
 }
 
-test('a URL that answers 404', async (t) => {
+test.serial('a URL that answers 404', async (t) => {
   const { mirror, told, box } = await project(t);
   mirror.serve(`${SETS}/etc.tgz`, (_, response) => response.writeHead(404).end('<!DOCTYPE html>not found'));
   t.is(
@@ -49,7 +49,7 @@ test('a URL that answers 404', async (t) => {
   t.deepEqual(readdirSync(path.join(box.cache, 'scratch')), []);
 });
 
-test('an HTML page in place of a set', async (t) => {
+test.serial('an HTML page in place of a set', async (t) => {
   const { mirror, told, box } = await project(t);
   mirror.serve(`${SETS}/etc.tgz`, '<!DOCTYPE html><title>Please log in</title>');
   t.is(
@@ -63,7 +63,7 @@ test('an HTML page in place of a set', async (t) => {
   await told(0);
 });
 
-test('a download that breaks off is resumed where it ended', async (t) => {
+test.serial('a download that breaks off is resumed where it ended', async (t) => {
   const { mirror, build, box } = await project(t);
   const bytes = compressed(
     await tarOf([
@@ -112,7 +112,7 @@ test.serial('a server that says nothing any more', async (t) => {
   t.regex(text, /^error\[truncated\]: .* broke off after \d+ of 1000 bytes, each time it was tried/);
 });
 
-test('a server that is not there', async (t) => {
+test.serial('a server that is not there', async (t) => {
   const { box, told } = await project(t);
   box.write(
     'smol.config.yaml',
@@ -124,7 +124,7 @@ test('a server that is not there', async (t) => {
   );
 });
 
-test('a set that is not what its publisher says', async (t) => {
+test.serial('a set that is not what its publisher says', async (t) => {
   const { mirror, told } = await project(t);
   mirror.serve(`${SETS}/etc.tgz`, await etc([{ name: 'evil', content: 'x' }]));
   const text = await told(4);
@@ -141,7 +141,7 @@ test('a set that is not what its publisher says', async (t) => {
   );
 });
 
-test('where the publisher has no checksums, that is said', async (t) => {
+test.serial('where the publisher has no checksums, that is said', async (t) => {
   const { mirror, told, box } = await project(t);
   mirror.serve('/assets/netbsd-SMOL386.sha256', (_, response) => response.writeHead(404).end());
   const url = 'https://smolbsd.org/assets/netbsd-SMOL386';
@@ -152,7 +152,7 @@ test('where the publisher has no checksums, that is said', async (t) => {
   t.true(box.read('smol.lock.yaml').includes(`${url}:\n    sha256: `));
 });
 
-test('a set that changed since it was pinned, and smol update', async (t) => {
+test.serial('a set that changed since it was pinned, and smol update', async (t) => {
   const { mirror, box, told, build } = await project(t);
   await told(0);
   const before = box.read('smol.lock.yaml');
@@ -185,7 +185,7 @@ test('a set that changed since it was pinned, and smol update', async (t) => {
   );
 });
 
-test('an update that fails keeps the old pin', async (t) => {
+test.serial('an update that fails keeps the old pin', async (t) => {
   const { mirror, box, told } = await project(t);
   await told(0);
   const before = box.read('smol.lock.yaml');
@@ -194,7 +194,7 @@ test('an update that fails keeps the old pin', async (t) => {
   t.is(box.read('smol.lock.yaml'), before);
 });
 
-test('archives that are none, or are an attack', async (t) => {
+test.serial('archives that are none, or are an attack', async (t) => {
   const { mirror, box, told } = await project(t);
   const say = async (bytes: Buffer, code = 4) => {
     serveSet(mirror, bytes);
@@ -252,7 +252,7 @@ test.serial('an archive that unpacks to no end fills no disk', async (t) => {
   }
 });
 
-test('numbers, names and paths at their limits, and beyond', async (t) => {
+test.serial('numbers, names and paths at their limits, and beyond', async (t) => {
   const { mirror, box, told } = await project(t);
   serveSet(
     mirror,
@@ -292,7 +292,7 @@ test('numbers, names and paths at their limits, and beyond', async (t) => {
   }
 });
 
-test('an xz archive that is cut off', async (t) => {
+test.serial('an xz archive that is cut off', async (t) => {
   const { mirror, box } = await project(t);
   const folder = SETS.replace('i386', 'amd64');
   const bytes = compressed(await tarOf(ETC), 'tar.xz').subarray(0, -20);
@@ -303,7 +303,7 @@ test('an xz archive that is cut off', async (t) => {
   t.regex(box.told(result), /error\[broken-archive\]: \S+etc.tar.xz cannot be unpacked: .*Unexpected end of input/);
 });
 
-test('a file over a directory names what brings each', async (t) => {
+test.serial('a file over a directory names what brings each', async (t) => {
   const { box, told } = await project(t);
   box.write('services/web/etc/defaults', 'a file');
   box.write('services/web/root/etc/defaults/rc.conf', 'in a directory');
@@ -314,7 +314,7 @@ test('a file over a directory names what brings each', async (t) => {
   );
 });
 
-test('files: that names nothing, and what it does', async (t) => {
+test.serial('files: that names nothing, and what it does', async (t) => {
   const { box, told } = await project(t);
   box.write(
     'services/web/service.yaml',
@@ -338,7 +338,7 @@ test('files: that names nothing, and what it does', async (t) => {
   );
 });
 
-test('an image that is too small says by how much, and what fills it', async (t) => {
+test.serial('an image that is too small says by how much, and what fills it', async (t) => {
   const { box, mirror, told } = await project(t);
   serveSet(
     mirror,
@@ -365,7 +365,7 @@ test('an image that is too small says by how much, and what fills it', async (t)
   await told(0);
 });
 
-test('mirrors on this host, and files dropped in, need no network', async (t) => {
+test.serial('mirrors on this host, and files dropped in, need no network', async (t) => {
   const { box, told } = await project(t);
   mkdirSync(box.path('mirror/sets'), { recursive: true });
   const bytes = await etc();
@@ -388,7 +388,7 @@ test('mirrors on this host, and files dropped in, need no network', async (t) =>
   await told(0);
 });
 
-test('a proxy from the usual variables is used', async (t) => {
+test.serial('a proxy from the usual variables is used', async (t) => {
   const { mirror, box, build } = await project(t);
   box.write(
     'smol.config.yaml',
@@ -427,7 +427,7 @@ asRoot('a full disk (needs root, to mount a small one)', async (t) => {
   }
 });
 
-test('an overlay that changes is noticed, a drop-in kernel too', async (t) => {
+test.serial('an overlay that changes is noticed, a drop-in kernel too', async (t) => {
   const { box, build } = await project(t);
   box.write(
     'kernels/own.yaml',
@@ -444,7 +444,7 @@ test('an overlay that changes is noticed, a drop-in kernel too', async (t) => {
   t.true(readFileSync(box.path('images/web-i386.img')).length > 0);
 });
 
-test('names and links that no guest could use', async (t) => {
+test.serial('names and links that no guest could use', async (t) => {
   const { mirror, told } = await project(t);
   serveSet(mirror, await etc([...ETC, { name: 'n'.repeat(256), content: 'x' }]));
   t.is(
@@ -453,7 +453,7 @@ test('names and links that no guest could use', async (t) => {
   );
 });
 
-test('a cache that cannot be written, an overlay that cannot be read', async (t) => {
+test.serial('a cache that cannot be written, an overlay that cannot be read', async (t) => {
   const { box, told } = await project(t);
   t.regex(
     await told(3, { SMOL_CACHE: box.write('a-file', '') }),

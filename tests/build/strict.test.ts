@@ -16,7 +16,7 @@ async function project(t: ExecutionContext) {
   return { mirror, box, build };
 }
 
-test('--frozen, and CI, refuse what is not pinned, all at once', async (t) => {
+test.serial('--frozen, and CI, refuse what is not pinned, all at once', async (t) => {
   const { mirror, box, build } = await project(t);
   const refused = async (args: string[], env: Record<string, string>, sources: readonly string[]) => {
     const result = await build(args, env);
@@ -39,7 +39,7 @@ ${sources.map((source) => `  | ${source}`).join('\n')}
   exits(t, await build([], { CI: 'true', SMOL_CACHE: `${box.cache}-cold` }), 0);
 });
 
-test('--offline asks nobody, and lists what is missing', async (t) => {
+test.serial('--offline asks nobody, and lists what is missing', async (t) => {
   const { mirror, box, build } = await project(t);
   const result = await build(['--offline']);
   exits(t, result, 3);
@@ -56,7 +56,7 @@ test('--offline asks nobody, and lists what is missing', async (t) => {
   t.is(mirror.requests.length, length);
 });
 
-test('gc evicts what was used longest ago, and never what images in place were made of', async (t) => {
+test.serial('gc evicts what was used longest ago, and never what images in place were made of', async (t) => {
   const { box, build } = await project(t);
   exits(t, await build([]), 0);
   const blobs = () =>
@@ -94,7 +94,7 @@ test('gc evicts what was used longest ago, and never what images in place were m
   exits(t, result, 0);
 });
 
-test('--keep-going builds what it can, and tells every failure', async (t) => {
+test.serial('--keep-going builds what it can, and tells every failure', async (t) => {
   const { mirror, box } = await project(t);
   const gone = (set: string) =>
     mirror.serve(`${SETS.slice('https://nycdn.netbsd.org'.length)}/${set}.tgz`, (_, response) =>
@@ -116,7 +116,7 @@ test('--keep-going builds what it can, and tells every failure', async (t) => {
   t.deepEqual(readdirSync(box.path('images')), ['good-i386.img']);
 });
 
-test('--arch all, in one graph', async (t) => {
+test.serial('--arch all, in one graph', async (t) => {
   const { box } = await project(t);
   const result = await box.smol(['build', 'rescue', '--arch', 'all', '--jobs', '1', '--json']);
   exits(t, result, 0);

@@ -23,7 +23,7 @@ async function projects(t: ExecutionContext) {
   return { mirror, first, second, file };
 }
 
-test('an export is all that a build elsewhere needs, and the same each time', async (t) => {
+test.serial('an export is all that a build elsewhere needs, and the same each time', async (t) => {
   const { mirror, first, second, file } = await projects(t);
   const again = first.path('again.tar');
   exits(t, await first.smol(['cache', 'export', again, '--for', 'rescue', '--arch', 'i386']), 0);
@@ -50,7 +50,7 @@ test('an export is all that a build elsewhere needs, and the same each time', as
   t.regex((await second.smol(['cache'])).stdout, /\nfound done in it so far: 14 steps, which had taken .*\n$/);
 });
 
-test('an export that is damaged, cut off or none at all is refused, and harms nothing', async (t) => {
+test.serial('an export that is damaged, cut off or none at all is refused, and harms nothing', async (t) => {
   const { second, file } = await projects(t);
   const good = readFileSync(file);
   const bad = second.path('bad.tar');

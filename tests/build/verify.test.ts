@@ -14,7 +14,7 @@ async function project(t: ExecutionContext) {
   return { mirror, box };
 }
 
-test('--verify: every step again, elsewhere, and all is the same', async (t) => {
+test.serial('--verify: every step again, elsewhere, and all is the same', async (t) => {
   const { box, mirror } = await project(t);
   const first = await box.smol(['build', 'rescue', '--arch', 'amd64', '--verify']);
   exits(t, first, 0);
@@ -25,7 +25,7 @@ test('--verify: every step again, elsewhere, and all is the same', async (t) => 
   t.is(mirror.requests.length, requests, 'what is pinned is not fetched again');
 });
 
-test('--verify: the step, the file and the byte, of a program that looks around', async (t) => {
+test.serial('--verify: the step, the file and the byte, of a program that looks around', async (t) => {
   const { box } = await project(t);
   // An xz that puts its home into what it unpacks.
   const sed = 'sed "s|the rc of the set|the rc of $(printf %7.7s "$HOME")|"';

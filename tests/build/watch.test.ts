@@ -6,7 +6,7 @@ import { packageRoot } from '../../host/paths.ts';
 import { Mirror } from '../rig/mirror.ts';
 import { exits, Sandbox } from '../rig/sandbox.ts';
 
-test('build --watch: a line for each change, and none for what nobody changed', async (t) => {
+test.serial('build --watch: a line for each change, and none for what nobody changed', async (t) => {
   const mirror = await Mirror.start(t);
   const box = new Sandbox(t);
   const config = await mirror.serveNetbsd();
@@ -44,7 +44,7 @@ test('build --watch: a line for each change, and none for what nobody changed', 
   t.is(await smol.ended, 130);
 });
 
-test('build --watch: what no saved file can mend ends it', async (t) => {
+test.serial('build --watch: what no saved file can mend ends it', async (t) => {
   const box = new Sandbox(t);
   box.write('smol.config.yaml', 'release: netbsd-11\n');
   const result = await box.smol(['build', 'rescoe', '--watch']);

@@ -5,7 +5,7 @@ import { packageRoot } from '../../host/paths.ts';
 import { Mirror } from '../rig/mirror.ts';
 import { exits, Sandbox } from '../rig/sandbox.ts';
 
-test('help of smol and of each command', async (t) => {
+test.serial('help of smol and of each command', async (t) => {
   const box = new Sandbox(t);
   const help = await box.smol(['--help']);
   exits(t, help, 0);
@@ -21,7 +21,7 @@ test('help of smol and of each command', async (t) => {
   exits(t, await box.smol(['help', 'run']), 0);
 });
 
-test('wrong usage, with what was meant', async (t) => {
+test.serial('wrong usage, with what was meant', async (t) => {
   const box = new Sandbox(t);
   box.write('smol.config.yaml', 'release: netbsd-11\n');
   const said = async (...args: string[]) => {
@@ -53,7 +53,7 @@ test('wrong usage, with what was meant', async (t) => {
   );
 });
 
-test('no command at all shows the help', async (t) => {
+test.serial('no command at all shows the help', async (t) => {
   const box = new Sandbox(t);
   const result = await box.smol([]);
   exits(t, result, 2);
@@ -62,7 +62,7 @@ test('no command at all shows the help', async (t) => {
   t.false(result.stderr.includes('error'));
 });
 
-test('outside of a project', async (t) => {
+test.serial('outside of a project', async (t) => {
   const box = new Sandbox(t);
   const result = await box.smol(['build', 'rescue']);
   exits(t, result, 2);
@@ -72,7 +72,7 @@ test('outside of a project', async (t) => {
   );
 });
 
-test('a project is found from below, like git does', async (t) => {
+test.serial('a project is found from below, like git does', async (t) => {
   const box = new Sandbox(t);
   box.write('smol.config.yaml', 'release: netbsd-11\n');
   mkdirSync(box.path('services/deep/down'), { recursive: true });
@@ -81,7 +81,7 @@ test('a project is found from below, like git does', async (t) => {
   t.regex(result.stdout, /^rescue +smol +A minimal system/m);
 });
 
-test('init makes a project and overwrites nothing', async (t) => {
+test.serial('init makes a project and overwrites nothing', async (t) => {
   const box = new Sandbox(t);
   const result = await box.smol(['init']);
   exits(t, result, 0);
@@ -98,7 +98,7 @@ test('init makes a project and overwrites nothing', async (t) => {
   );
 });
 
-test('doctor says what the host has', async (t) => {
+test.serial('doctor says what the host has', async (t) => {
   const box = new Sandbox(t);
   const result = await box.smol(['doctor']);
   t.regex(result.stdout, /^✓ node: v/m);
@@ -110,7 +110,7 @@ test('doctor says what the host has', async (t) => {
   t.regex(poor.stdout, /^✗ xz: missing; it unpacks sets/m);
 });
 
-test('a service of the project comes before the one of the same name that smol brings', async (t) => {
+test.serial('a service of the project comes before the one of the same name that smol brings', async (t) => {
   const mirror = await Mirror.start(t);
   const box = new Sandbox(t);
   box.write('smol.config.yaml', await mirror.serveNetbsd());

@@ -13,7 +13,7 @@ async function project(t: ExecutionContext) {
   return box;
 }
 
-test('a build leaves a trace and its events, and smol trace says what its end waited for', async (t) => {
+test.serial('a build leaves a trace and its events, and smol trace says what its end waited for', async (t) => {
   const box = await project(t);
   t.is(
     box.told(await box.smol(['trace'])).split('\n')[0],
@@ -47,7 +47,7 @@ test('a build leaves a trace and its events, and smol trace says what its end wa
   );
 });
 
-test('in GitHub Actions mistakes are annotations at their lines, and images a table', async (t) => {
+test.serial('in GitHub Actions mistakes are annotations at their lines, and images a table', async (t) => {
   const box = await project(t);
   const env = { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: box.write('summary.md', '') };
   exits(t, await box.smol(['build', 'rescue', '--arch', 'i386'], { env }), 0);
@@ -64,7 +64,7 @@ test('in GitHub Actions mistakes are annotations at their lines, and images a ta
   );
 });
 
-test('bash completes commands, services and architectures', async (t) => {
+test.serial('bash completes commands, services and architectures', async (t) => {
   const box = await project(t);
   const smol = box.write('bin/smol', `#!/bin/sh\nexec node ${path.join(packageRoot(), 'build/smol/main.js')} "$@"\n`);
   chmodSync(smol, 0o755);

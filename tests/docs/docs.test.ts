@@ -19,7 +19,7 @@ const COMP: readonly Member[] = [
 for (const page of PAGES) {
   const text = readFileSync(path.join(packageRoot(), page), 'utf8');
 
-  test(`${page}: its services can be built as they are written`, async (t) => {
+  test.serial(`${page}: its services can be built as they are written`, async (t) => {
     // Blocks whose first line is the name of a file.
     const files = [
       ...text.matchAll(/```(?:yaml|sh)?\n# ((?:services\/|sets\/|kernels\/|smol\.config)\S+)\n([\s\S]*?)```/g),
@@ -42,7 +42,7 @@ for (const page of PAGES) {
     exits(t, result, 0);
   });
 
-  test(`${page}: its configurations are right`, async (t) => {
+  test.serial(`${page}: its configurations are right`, async (t) => {
     const box = new Sandbox(t);
     for (const [, config] of text.matchAll(/```yaml\n# smol\.config\.yaml\n([\s\S]*?)```/g)) {
       box.write('smol.config.yaml', config!);
@@ -52,7 +52,7 @@ for (const page of PAGES) {
     t.pass();
   });
 
-  test(`${page}: its commands are known, with their options`, async (t) => {
+  test.serial(`${page}: its commands are known, with their options`, async (t) => {
     const box = new Sandbox(t);
     const help = new Map<string, string>();
     for (const [, command, rest] of text.matchAll(/(?:^|`)(?:\.\/)?smol (\w+)([^`#\n]*)/gm)) {

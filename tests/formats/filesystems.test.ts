@@ -108,30 +108,41 @@ const someRows = fc
   .map(withoutConflicts);
 
 for (const subject of SUBJECTS) {
-  test(`${subject.name}: modes, owners, links, devices and long targets come back as they went in`, async (t) => {
-    const sample = new Sample()
-      .file('etc/rc', Buffer.from('#!/bin/sh\n'), { mode: 0o755 })
-      .file('bin/su', Buffer.alloc(10_000, 7), { mode: 0o4555, uid: 0, gid: 70_000 })
-      .file('empty', Buffer.alloc(0), { uid: 4_000_000 })
-      .file('a [name] with spaces', Buffer.from('x'))
-      .add({ path: 'tmp', type: 'directory', mode: 0o1777, uid: 0, gid: 0, mtime: TIME })
-      .add({ path: 'short', type: 'symlink', target: 'etc/rc', mode: 0o755, uid: 0, gid: 0, mtime: TIME })
-      .add({ path: 'sixty', type: 'symlink', target: 'x'.repeat(60), mode: 0o777, uid: 0, gid: 0, mtime: TIME })
-      .add({ path: 'long', type: 'symlink', target: `/${'y'.repeat(1000)}`, mode: 0o777, uid: 0, gid: 0, mtime: TIME })
-      .add({ path: 'dev/console', type: 'character', major: 0, minor: 0, mode: 0o600, uid: 0, gid: 0, mtime: TIME })
-      .add({ path: 'dev/wd0a', type: 'block', major: 0, minor: 300, mode: 0o640, uid: 0, gid: 5, mtime: TIME })
-      .add({ path: 'pipe', type: 'fifo', mode: 0o600, uid: 0, gid: 0, mtime: TIME });
-    const image = await sample.image(t, subject.fs, 12 * 1024 ** 2);
-    t.is(subject.check(image), '');
-    t.deepEqual(samePaths(found(subject, image)), samePaths(expected(sample.entries)));
-    assertSameTree(t, ownReading(image), sample.entries);
-  });
+  test.serial(
+    `${subject.name}: modes, owners, links, devices and long targets come back as they went in`,
+    async (t) => {
+      const sample = new Sample()
+        .file('etc/rc', Buffer.from('#!/bin/sh\n'), { mode: 0o755 })
+        .file('bin/su', Buffer.alloc(10_000, 7), { mode: 0o4555, uid: 0, gid: 70_000 })
+        .file('empty', Buffer.alloc(0), { uid: 4_000_000 })
+        .file('a [name] with spaces', Buffer.from('x'))
+        .add({ path: 'tmp', type: 'directory', mode: 0o1777, uid: 0, gid: 0, mtime: TIME })
+        .add({ path: 'short', type: 'symlink', target: 'etc/rc', mode: 0o755, uid: 0, gid: 0, mtime: TIME })
+        .add({ path: 'sixty', type: 'symlink', target: 'x'.repeat(60), mode: 0o777, uid: 0, gid: 0, mtime: TIME })
+        .add({
+          path: 'long',
+          type: 'symlink',
+          target: `/${'y'.repeat(1000)}`,
+          mode: 0o777,
+          uid: 0,
+          gid: 0,
+          mtime: TIME,
+        })
+        .add({ path: 'dev/console', type: 'character', major: 0, minor: 0, mode: 0o600, uid: 0, gid: 0, mtime: TIME })
+        .add({ path: 'dev/wd0a', type: 'block', major: 0, minor: 300, mode: 0o640, uid: 0, gid: 5, mtime: TIME })
+        .add({ path: 'pipe', type: 'fifo', mode: 0o600, uid: 0, gid: 0, mtime: TIME });
+      const image = await sample.image(t, subject.fs, 12 * 1024 ** 2);
+      t.is(subject.check(image), '');
+      t.deepEqual(samePaths(found(subject, image)), samePaths(expected(sample.entries)));
+      assertSameTree(t, ownReading(image), sample.entries);
+    },
+  );
 
   for (const [name, size] of [
     ['1 KiB', 6 * 1024 ** 2],
     ['4 KiB', 64 * 1024 ** 2],
   ] as const) {
-    test(`${subject.name}: files through every kind of indirect block, with blocks of ${name}`, async (t) => {
+    test.serial(`${subject.name}: files through every kind of indirect block, with blocks of ${name}`, async (t) => {
       const sample = new Sample();
       // Direct, single, double; with 1 KiB blocks 12 + 256 + 256² is out of reach of a small test's double only.
       for (const blocks of [1, 11, 12, 13, 12 + 256, 12 + 257, 3000]) {
@@ -144,7 +155,7 @@ for (const subject of SUBJECTS) {
     });
   }
 
-  test(`${subject.name}: a file that needs triple indirect blocks, over several groups`, async (t) => {
+  test.serial(`${subject.name}: a file that needs triple indirect blocks, over several groups`, async (t) => {
     const content = Buffer.alloc(70 * 1024 ** 2, 'triple ');
     const sample = new Sample().file('big', content).file('small', Buffer.from('after it'));
     // 1 KiB blocks only below 8 MiB, so the double one of 4 KiB blocks is what a real image gets to.
@@ -154,7 +165,7 @@ for (const subject of SUBJECTS) {
     assertSameTree(t, ownReading(image), sample.entries);
   });
 
-  test(`${subject.name}: thousands of names in a directory, and thousands of names of one file`, async (t) => {
+  test.serial(`${subject.name}: thousands of names in a directory, and thousands of names of one file`, async (t) => {
     const sample = new Sample();
     for (let n = 0; n < 3000; n++) {
       sample.file(`many/${'n'.repeat(n % 200)}${n}`, Buffer.from(`${n}`));
@@ -168,7 +179,7 @@ for (const subject of SUBJECTS) {
     assertSameTree(t, ownReading(image), sample.entries);
   });
 
-  test(`${subject.name}: up to 100,000 files`, async (t) => {
+  test.serial(`${subject.name}: up to 100,000 files`, async (t) => {
     const sample = new Sample();
     // The older version differs in nothing that more files would show.
     const count = subject.fs === 'ffs1' ? 10_000 : 100_000;
@@ -182,7 +193,7 @@ for (const subject of SUBJECTS) {
     t.deepEqual(diffTrees(withParents(sample.entries), tree), []);
   });
 
-  test(`${subject.name}: file systems of all sizes are sound`, async (t) => {
+  test.serial(`${subject.name}: file systems of all sizes are sound`, async (t) => {
     // Around the sizes at which blocks become larger, with last groups long and short, and up to where groups are many.
     for (const mib of [2, 3, 4, 7, 8, 9, 19, 20, 21, 22, 23, 33, 129, 513, 1001, 1003, 2050, 8192]) {
       const sample = new Sample().file('etc/rc', Buffer.from('#!/bin/sh\n')).file('f', Buffer.alloc(100_000, 'f'));
@@ -194,7 +205,7 @@ for (const subject of SUBJECTS) {
     }
   });
 
-  test(`${subject.name}: a tree fits exactly into the smallest size, and not into less`, (t) => {
+  test.serial(`${subject.name}: a tree fits exactly into the smallest size, and not into less`, (t) => {
     for (const megabytes of [0, 1, 5, 60, 200]) {
       const sample = new Sample().file('f', Buffer.alloc(0));
       const entry = sample.entries[0] as Extract<Entry, { type: 'file' }>;
@@ -207,7 +218,7 @@ for (const subject of SUBJECTS) {
     }
   });
 
-  test(`${subject.name}: random trees come back, whatever the order in which they were made`, async (t) => {
+  test.serial(`${subject.name}: random trees come back, whatever the order in which they were made`, async (t) => {
     await fc.assert(
       fc.asyncProperty(someRows, async (rows) => {
         const [one, other] = [sampleOf(rows), sampleOf([...rows].reverse())];
@@ -224,7 +235,7 @@ for (const subject of SUBJECTS) {
     );
   });
 
-  test(`${subject.name}: a patch of one image makes exactly the other`, async (t) => {
+  test.serial(`${subject.name}: a patch of one image makes exactly the other`, async (t) => {
     const changes = fc.record({
       before: someRows,
       added: someRows,
@@ -273,7 +284,7 @@ for (const [name, make] of [
   ['makefs, FFS 1', (tree: string, image: string) => makefs(tree, image, 1)],
   ['makefs, FFS 2', (tree: string, image: string) => makefs(tree, image, 2)],
 ] as const) {
-  test(`smol's reader reads what others make: ${name}`, (t) => {
+  test.serial(`smol's reader reads what others make: ${name}`, (t) => {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'smol-others-'));
     t.teardown(() => rmSync(folder, { recursive: true, force: true }));
     const tree = path.join(folder, 'tree');
@@ -303,7 +314,7 @@ for (const [name, make] of [
   });
 }
 
-test('an image with any bytes wrong is read, or said to be broken; never more', async (t) => {
+test.serial('an image with any bytes wrong is read, or said to be broken; never more', async (t) => {
   for (const { fs } of SUBJECTS) {
     const sample = new Sample().file('a/b/c', Buffer.alloc(100_000, 'c')).file('a/d', Buffer.from('d'));
     sample.add({ path: 'l', type: 'symlink', target: 'x'.repeat(500), mode: 0o777, uid: 0, gid: 0, mtime: TIME });

@@ -20,7 +20,7 @@ async function told(
 
 const GOOD = 'description: x\nsets: [base]\n';
 
-test('an unknown key, with what was meant', async (t) => {
+test.serial('an unknown key, with what was meant', async (t) => {
   t.is(
     await told(t, `${GOOD}run:\n  memroy: 128M\n`),
     `error[unknown-key]: unknown key "memroy" (did you mean "memory"?)
@@ -31,7 +31,7 @@ test('an unknown key, with what was meant', async (t) => {
   );
 });
 
-test('a wrong type, and the number that should have been quoted', async (t) => {
+test.serial('a wrong type, and the number that should have been quoted', async (t) => {
   t.is(
     await told(t, 'description: x\nsets: base\nfiles:\n  /etc/rc: {mode: 0644}\n'),
     `error[wrong-type]: sets must be a list, this is a string
@@ -46,7 +46,7 @@ error[wrong-type]: files./etc/rc.mode must be a string, this is the number 0644
   );
 });
 
-test('several mistakes are told at once, in their order', async (t) => {
+test.serial('several mistakes are told at once, in their order', async (t) => {
   t.is(
     await told(t, 'sets: []\nsize: 20MB\nrun:\n  cpus: 0\n  ports: ["80"]\nlinks: {bin/sh: x}\n'),
     `error[missing-key]: the key "description" is missing
@@ -77,7 +77,7 @@ error[invalid-value]: links must be a path that begins with / and has no . or ..
   );
 });
 
-test('a manifest that is not YAML, or is empty', async (t) => {
+test.serial('a manifest that is not YAML, or is empty', async (t) => {
   t.is(
     await told(t, 'description: x\nsets: [base\nsize: 20M\n'),
     `error[not-yaml]: this is not YAML: Flow sequence in block collection must be sufficiently indented and end with a ]
@@ -92,7 +92,7 @@ test('a manifest that is not YAML, or is empty', async (t) => {
   );
 });
 
-test('a set, a release, a kernel that there is not', async (t) => {
+test.serial('a set, a release, a kernel that there is not', async (t) => {
   t.is(
     await told(t, 'description: x\nsets: [bse, etc]\n'),
     `error[unknown-set]: there is no set "bse" (did you mean "base"?)
@@ -119,7 +119,7 @@ test('a set, a release, a kernel that there is not', async (t) => {
   );
 });
 
-test('a service and an architecture that there is not', async (t) => {
+test.serial('a service and an architecture that there is not', async (t) => {
   t.is(
     await told(t, GOOD, {}, ['build', 'rescu', '--arch', 'i386']),
     `error[unknown-service]: there is no service "rescu" (did you mean "rescue"?)
@@ -145,7 +145,7 @@ test('a service and an architecture that there is not', async (t) => {
   );
 });
 
-test('a kernel of another system than the release: both places', async (t) => {
+test.serial('a kernel of another system than the release: both places', async (t) => {
   const release = 'description: x\nguest: linux\nsource: "file:x"\nsets: [one]\narchs: {i386: {kernel: debian}}\n';
   t.is(
     await told(t, 'description: x\nsets: [one]\nrelease: own\nkernel: smol386\n', { 'sets/own.yaml': release }),
@@ -160,7 +160,7 @@ test('a kernel of another system than the release: both places', async (t) => {
   );
 });
 
-test('a file system that the guest cannot mount', async (t) => {
+test.serial('a file system that the guest cannot mount', async (t) => {
   t.is(
     await told(t, 'description: x\nrelease: debian\nsets: [busybox-static]\nfs: ffs\n', {}, [
       'build',
@@ -176,7 +176,7 @@ test('a file system that the guest cannot mount', async (t) => {
   );
 });
 
-test('a service without etc/rc', async (t) => {
+test.serial('a service without etc/rc', async (t) => {
   const box = new Sandbox(t);
   box.write('smol.config.yaml', '# all by default\nrelease: netbsd-11\n');
   box.write('services/web/service.yaml', GOOD);
@@ -189,7 +189,7 @@ test('a service without etc/rc', async (t) => {
   );
 });
 
-test('services that are made from each other: the whole circle', async (t) => {
+test.serial('services that are made from each other: the whole circle', async (t) => {
   const service = (from: string) => `description: x\nfrom: ${from}\n`;
   t.is(
     await told(t, service('one'), {
@@ -217,7 +217,7 @@ test('services that are made from each other: the whole circle', async (t) => {
   );
 });
 
-test('what comes with a later version is refused by name', async (t) => {
+test.serial('what comes with a later version is refused by name', async (t) => {
   t.is(
     await told(t, GOOD, { 'services/web/packages/nginx.yaml': '' }),
     `error[not-yet]: services/web/packages is understood, but this version of smol cannot do its work yet
@@ -225,7 +225,7 @@ test('what comes with a later version is refused by name', async (t) => {
   );
 });
 
-test('a wrong configuration, a wrong catalogue, a wrong lock file', async (t) => {
+test.serial('a wrong configuration, a wrong catalogue, a wrong lock file', async (t) => {
   t.is(
     await told(t, GOOD, { 'smol.config.yaml': 'mirors: {a: b}\n' }),
     `error[unknown-key]: unknown key "mirors" (did you mean "mirrors"?)
@@ -257,7 +257,7 @@ error[invalid-value]: source must be a URL, file:<path> or apt:<package>:<arch>,
   );
 });
 
-test('a name too long for the partition table', async (t) => {
+test.serial('a name too long for the partition table', async (t) => {
   const name = 'a-service-with-a-name-that-is-very-long';
   t.is(
     await told(t, GOOD, { [`services/${name}/service.yaml`]: GOOD, [`services/${name}/etc/rc`]: '' }, [
@@ -271,7 +271,7 @@ test('a name too long for the partition table', async (t) => {
   );
 });
 
-test('paths that lead out, and days that there are not', async (t) => {
+test.serial('paths that lead out, and days that there are not', async (t) => {
   t.is(
     await told(t, `${GOOD}links:\n  /../evil: x\ndirectories: [/a/./b]\n`),
     `error[invalid-value]: links must be a path that begins with / and has no . or .. in it, not "/../evil"
@@ -292,7 +292,7 @@ error[invalid-value]: directories[0] must be a path that begins with / and has n
   );
 });
 
-test('a list where a mapping should be, a key twice, a regular expression that is none', async (t) => {
+test.serial('a list where a mapping should be, a key twice, a regular expression that is none', async (t) => {
   t.is(
     await told(t, '- description: x\n'),
     `error[wrong-type]: the document must be a mapping, this is a list

@@ -39,24 +39,27 @@ async function server(t: ExecutionContext) {
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 
-test('who does not know the token sees nothing; who shows it once gets a cookie, and an address without it', async (t) => {
-  const { call, token, cookie, port } = await server(t);
-  for (const path of ['/', '/main.js', '/api/v1/machines', '/api/v1/events', '/api/v1/openapi.json']) {
-    t.is((await call('GET', path)).status, 401, path);
-  }
-  t.is((await call('GET', `/?token=${token}x`)).status, 401);
-  t.is((await call('GET', `/api/v1/machines?token=${token}`)).status, 401);
-  const shown = await call('GET', `/?token=${token}`);
-  t.is(shown.status, 303);
-  t.is(shown.headers.location, '/');
-  t.is(String(shown.headers['set-cookie']), `${cookie}; Path=/; HttpOnly; SameSite=Strict`);
-  t.is((await call('GET', '/', { cookie })).status, 200);
-  t.deepEqual(JSON.parse((await call('GET', '/api/v1/machines', { cookie })).text), []);
-  t.is((await call('GET', '/api/v1/machines', { authorization: `Bearer ${token}` })).status, 200);
-  t.is((await call('GET', '/', { cookie: `smol-${port}=` })).status, 401);
-});
+test.serial(
+  'who does not know the token sees nothing; who shows it once gets a cookie, and an address without it',
+  async (t) => {
+    const { call, token, cookie, port } = await server(t);
+    for (const path of ['/', '/main.js', '/api/v1/machines', '/api/v1/events', '/api/v1/openapi.json']) {
+      t.is((await call('GET', path)).status, 401, path);
+    }
+    t.is((await call('GET', `/?token=${token}x`)).status, 401);
+    t.is((await call('GET', `/api/v1/machines?token=${token}`)).status, 401);
+    const shown = await call('GET', `/?token=${token}`);
+    t.is(shown.status, 303);
+    t.is(shown.headers.location, '/');
+    t.is(String(shown.headers['set-cookie']), `${cookie}; Path=/; HttpOnly; SameSite=Strict`);
+    t.is((await call('GET', '/', { cookie })).status, 200);
+    t.deepEqual(JSON.parse((await call('GET', '/api/v1/machines', { cookie })).text), []);
+    t.is((await call('GET', '/api/v1/machines', { authorization: `Bearer ${token}` })).status, 200);
+    t.is((await call('GET', '/', { cookie: `smol-${port}=` })).status, 401);
+  },
+);
 
-test('another page cannot drive it: by Origin, by a name of its own, by a form', async (t) => {
+test.serial('another page cannot drive it: by Origin, by a name of its own, by a form', async (t) => {
   const { call, cookie, own, port } = await server(t);
   const post = (headers: Record<string, string>, body = '{"services":["hello"]}') =>
     call('POST', '/api/v1/builds', { cookie, ...JSON_TYPE, ...headers }, body);
@@ -77,7 +80,7 @@ test('another page cannot drive it: by Origin, by a name of its own, by a form',
   t.is(page.headers['x-content-type-options'], 'nosniff');
 });
 
-test('a console is for this page alone', async (t) => {
+test.serial('a console is for this page alone', async (t) => {
   const { cookie, own, port } = await server(t);
   const code = (headers: Record<string, string>) =>
     new Promise<number>((resolve) => {
@@ -92,7 +95,7 @@ test('a console is for this page alone', async (t) => {
   t.is(await code({ cookie, origin: own }), 1011, 'there is no such VM');
 });
 
-test('names that lead elsewhere, and bodies that mean nothing', async (t) => {
+test.serial('names that lead elsewhere, and bodies that mean nothing', async (t) => {
   const { box, call, cookie, own } = await server(t);
   box.write('secret.txt', 'the secret');
   for (const path of [
@@ -124,7 +127,7 @@ test('names that lead elsewhere, and bodies that mean nothing', async (t) => {
   t.true(Object.keys(api.paths).includes('/machines/{name}/stop'));
 });
 
-test('who does not listen is left alone, and nobody else waits for him', async (t) => {
+test.serial('who does not listen is left alone, and nobody else waits for him', async (t) => {
   const { port, cookie } = await server(t);
   const stalled = createConnection(port, '127.0.0.1');
   stalled.write(`GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nCookie: ${cookie}\r\n\r\n`);
@@ -167,7 +170,7 @@ test('who does not listen is left alone, and nobody else waits for him', async (
   stalled.destroy();
 });
 
-test('at all addresses it is known by those of the host, and by no other name', async (t) => {
+test.serial('at all addresses it is known by those of the host, and by no other name', async (t) => {
   const box = new Sandbox(t);
   box.write('smol.config.yaml', 'release: debian\n');
   const caller = { folder: box.folder, signal: new AbortController().signal, emit: () => undefined };
@@ -187,7 +190,7 @@ test('at all addresses it is known by those of the host, and by no other name', 
   t.is(await status('evil.test'), 421);
 });
 
-test('a port that somebody has, an address that is nobody here, a folder without a project', async (t) => {
+test.serial('a port that somebody has, an address that is nobody here, a folder without a project', async (t) => {
   const { port, box } = await server(t);
   const told = async (...args: string[]) => box.told(await box.smol(['ui', ...args]));
   t.regex(

@@ -1,6 +1,6 @@
 // `npm test`: everything from nothing. Sets up, type-checks, lints, runs every test, QEMU boots included.
 // `npm test -- tests/formats` runs only the tests below a folder or in a file, and no other check.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -39,57 +39,61 @@ const PROGRAMS = {
 process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
 
 const only = process.argv.slice(2);
+const debianPackages = installDebianPackages();
 installPackages();
-installDebianPackages();
 compile();
+const checks = [check('compile tests', process.execPath, ['scripts/build.mjs', '--tests'])];
 if (only.length === 0) {
-  check('types', 'npx', ['tsc', '-p', '.']);
-  check('types of the page', 'npx', ['tsc', '-p', 'web/page']);
-  check('lint and format', 'npx', ['biome', 'check', '--error-on-warnings', '.']);
-  check('types made from schemas', process.execPath, ['scripts/generate.mjs', '--check']);
+  checks.push(
+    check('types', 'npx', ['tsc', '-p', '.']),
+    check('types of the page', 'npx', ['tsc', '-p', 'web/page']),
+    check('lint and format', 'npx', ['biome', 'check', '--error-on-warnings', '.']),
+    check('types made from schemas', process.execPath, ['scripts/generate.mjs', '--check']),
+  );
 }
-check('compile tests', process.execPath, ['scripts/build.mjs', '--tests']);
+await Promise.all(checks);
+await debianPackages;
 process.exit(await runTests());
 
-function installDebianPackages() {
+/** Installs what is missing, while other work goes on: it takes a minute on a fresh machine. */
+async function installDebianPackages() {
   const folders = process.env.PATH.split(':');
   const missing = Object.entries(PROGRAMS).filter(
     ([program]) => !folders.some((folder) => existsSync(path.join(folder, program))),
   );
   if (missing.length === 0) return;
-  const isRoot = process.getuid?.() === 0;
-  const prefix = isRoot ? [] : ['sudo', '-n'];
-  const install = [
-    ...prefix,
-    'apt-get',
-    'install',
-    '-y',
-    '--no-install-recommends',
-    ...new Set(missing.map(([, name]) => name)),
-  ];
-  const run = (words) =>
-    spawnSync(words[0], words.slice(1), {
+  const apt = process.getuid?.() === 0 ? 'apt-get' : 'sudo -n apt-get';
+  const install = `${apt} install -y --no-install-recommends ${[...new Set(missing.map(([, name]) => name))].join(' ')}`;
+  const { code } = await ended(
+    spawn('sh', ['-c', `${install} || { ${apt} update && ${install}; }`], {
       stdio: ['ignore', 2, 2],
       // No server that comes with a package is to be started by it (invoke-rc.d(8)): the tests start their own.
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
-    }).status;
-  if (run(install) === 0) return;
-  run([...prefix, 'apt-get', 'update']);
-  if (run(install) === 0) return;
-  console.error(
-    `the tests need ${missing.map(([program]) => program).join(', ')}: run ${install.join(' ').replace('-n ', '')}`,
+    }),
   );
+  if (code === 0) return;
+  const names = missing.map(([program]) => program).join(', ');
+  console.error(`the tests need ${names}: run ${install.replace('-n ', '')}`);
   process.exit(3);
 }
 
-function check(what, program, args) {
+/** What it prints is shown as one, when it has ended: others run beside it. */
+async function check(what, program, args) {
   const started = performance.now();
-  const { status } = spawnSync(program, args, { cwd: root, stdio: 'inherit' });
-  if (status !== 0) {
+  const { code, output } = await ended(spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] }));
+  process.stdout.write(output);
+  if (code !== 0) {
     console.log(`${what}: failed\n0 passed, 1 failed`);
     process.exit(1);
   }
   console.log(`${what}: ok (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+}
+
+async function ended(child) {
+  const pieces = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (piece) => pieces.push(piece));
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  return { code, output: Buffer.concat(pieces) };
 }
 
 /** Runs ava, tells at the end once more what failed, and closes with the line that CI looks for. */

@@ -8,6 +8,7 @@ const PARTS: Readonly<Record<string, () => Promise<{ measure(): Promise<void> }>
   engine: () => import('./engine.ts'),
   image: () => import('./image.ts'),
   launch: () => import('./launch.ts'),
+  many: () => import('./many.ts'),
   ready: () => import('./ready.ts'),
   script: () => import('./script.ts'),
   share: () => import('./share.ts'),

@@ -1,14 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -34,14 +25,6 @@ export interface RunSettings {
 /** How much of what a program printed a failure shows. */
 const TOLD = 4000;
 
-/** What V8 compiled of smol is the same in all tests, and a fifth of many a run. */
-function shareCode(cache: string): void {
-  const code = path.join(packageRoot(), 'build', 'test-code');
-  mkdirSync(code, { recursive: true });
-  mkdirSync(cache, { recursive: true });
-  if (!existsSync(path.join(cache, 'code'))) symlinkSync(code, path.join(cache, 'code'));
-}
-
 /** A temporary project with a cache of its own, and the real command line in it. */
 export class Sandbox {
   readonly folder: string;
@@ -53,7 +36,6 @@ export class Sandbox {
     this.folder = path.join(base, name);
     this.cache = cache ?? path.join(base, 'cache');
     mkdirSync(this.folder);
-    shareCode(this.cache);
     t.teardown(() => rmSync(base, { recursive: true, force: true }));
   }
 

@@ -4,5 +4,5 @@ export default {
   timeout: '5m',
   // More files than cores: tests wait for guests and for time-outs. Those of one file that work hard are `test.serial`: a
   // machine that is given everything at once has servers that answer late.
-  concurrency: 4,
+  concurrency: 3,
 };

@@ -79,11 +79,13 @@ export async function untilTcp(forward: Forward, signal: AbortSignal, isUp: () =
   await Promise.all([...hasty, tries(0, patient)]);
 }
 
+type Answer = 'spoke' | 'silent' | 'closed';
+
 /** Whether who listens says anything within so many milliseconds; a connection that is refused is closed. */
-function ask({ host, address }: Forward, ms: number, signal: AbortSignal): Promise<'spoke' | 'silent' | 'closed'> {
+function ask({ host, address }: Forward, ms: number, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve) => {
     const socket = connect({ port: host, host: address, signal }, () => socket.write(QUESTION));
-    const done = (answer: 'spoke' | 'silent' | 'closed') => {
+    const done = (answer: Answer) => {
       socket.destroy();
       resolve(answer);
     };

@@ -267,8 +267,6 @@ test.serial('names and passwords come from where docker, podman and their helper
   mkdirSync(docker);
   const push = (env: Record<string, string> = {}) =>
     box.smol(['push', 'rescue', target, '--arch', 'i386'], { env: { DOCKER_CONFIG: docker, ...env } });
-  const ends = async (code: number, result: ReturnType<typeof push>) =>
-    t.is((await result).code, code, (await result).stderr);
   const refused = await push();
   exits(t, refused, 3);
   t.regex(refused.stderr, /answers 401: it does not let us in/);
@@ -276,9 +274,9 @@ test.serial('names and passwords come from where docker, podman and their helper
 
   const login = (user: string) => ({ auths: { [registry.host]: { auth: Buffer.from(user).toString('base64') } } });
   writeFileSync(path.join(docker, 'config.json'), JSON.stringify(login('ci:wrong')));
-  await ends(3, push());
+  exits(t, await push(), 3);
   writeFileSync(path.join(docker, 'config.json'), JSON.stringify(login('ci:s3cret')));
-  await ends(0, push());
+  exits(t, await push(), 0);
 
   // A helper, as docker calls one.
   box.write(
@@ -289,12 +287,12 @@ echo '{"ServerURL":"","Username":"ci","Secret":"s3cret"}'\n`,
   );
   const PATH = `${box.path('bin')}:${process.env.PATH}`;
   writeFileSync(path.join(docker, 'config.json'), JSON.stringify({ credHelpers: { [registry.host]: 'test' } }));
-  await ends(0, push({ PATH }));
+  exits(t, await push({ PATH }), 0);
   const lost = await push();
   exits(t, lost, 3);
   t.regex(lost.stderr, /docker-credential-test does not give the credentials/);
   writeFileSync(box.path('auth.json'), JSON.stringify(login('ci:s3cret')));
-  await ends(0, push({ REGISTRY_AUTH_FILE: box.path('auth.json') }));
+  exits(t, await push({ REGISTRY_AUTH_FILE: box.path('auth.json') }), 0);
 });
 
 test.serial('what is wrong with a name, a registry or what it gives is said', async (t) => {
@@ -302,7 +300,7 @@ test.serial('what is wrong with a name, a registry or what it gives is said', as
   const box = await project(t);
   const told = async (args: string[], code: number, why: RegExp) => {
     const result = await box.smol(args);
-    t.is(result.code, code, result.stderr);
+    exits(t, result, code);
     t.regex(result.stderr, why);
   };
   await told(['push', 'rescue', '--arch', 'i386'], 2, /it is not said which registry rescue is in/);

@@ -21,7 +21,7 @@ async function project(t: ExecutionContext) {
   /** Builds, expects this exit code, and gives what was said. */
   const told = async (code: number, env: Record<string, string> = {}) => {
     const result = await build(env);
-    t.is(result.code, code, result.stderr);
+    exits(t, result, code);
     return box.told(result).replaceAll(mirror.url, '<mirror>');
   };
   return { mirror, box, build, told };

@@ -13,7 +13,7 @@ declare module 'cacache/lib/content/write.js' {
   }
   const write: {
     /** Stores bytes under their digest. */
-    (folder: string, data: Buffer, options: Options): Promise<unknown>;
+    (folder: string, data: Uint8Array, options: Options): Promise<unknown>;
     /** Stores what is written to it; emits `integrity` when that is done. */
     stream(folder: string, options: Options): Writable;
   };

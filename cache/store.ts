@@ -48,7 +48,7 @@ export class Store implements BlobStore {
     if (!this.has(digest)) {
       const { default: write } = await import('cacache/lib/content/write.js');
       try {
-        await write(this.#folder, Buffer.from(bytes), { algorithms: ['sha256'] });
+        await write(this.#folder, bytes, { algorithms: ['sha256'] });
       } catch (error) {
         throw asProblem(error, this.#folder);
       }

@@ -5,42 +5,70 @@ import type { BlockSink } from './sink.ts';
 /** The contents of files in the order in which they are asked for, in pieces that together are the file. */
 export type Contents = (entries: readonly Entry[]) => AsyncGenerator<{ entry: Entry; piece: Buffer }>;
 
-/** Writes what inodes point to: first all directories, then long symbolic links, then files, each at ascending positions. */
+/**
+ * Writes what inodes point to, in their order, which is that of positions too: what lies side by side is written in one go.
+ */
 export async function writeContents(
   inodes: readonly Inode[],
   form: BlockForm,
   contents: Contents,
   sink: BlockSink,
 ): Promise<void> {
-  for (const inode of inodes) {
-    if (inode.entry.type !== 'directory') continue;
-    await new InodeWriter(inode, form, sink).append(directoryBytes(inode, form.directories));
+  const zeros = Buffer.alloc(form.unit);
+  const files = new Map<Entry, number>();
+  for (const [n, { entry, data }] of inodes.entries()) {
+    if (entry.type === 'file' && data.length > 0) files.set(entry, n);
   }
-  const files = new Map<Entry, InodeWriter>();
-  for (const inode of inodes.filter(({ data }) => data.length > 0)) {
-    const writer = new InodeWriter(inode, form, sink);
-    if (inode.entry.type === 'symlink') await writer.append(Buffer.from(inode.entry.target));
-    if (inode.entry.type === 'file') files.set(inode.entry, writer);
+  let next = 0;
+  const writeOthersBefore = async (end: number) => {
+    for (; next < end; next++) {
+      const inode = inodes[next]!;
+      const bytes = ownBytes(inode, form);
+      if (bytes !== undefined) await new InodeWriter(inode, form, sink, zeros).append(bytes);
+    }
+  };
+  let writer: InodeWriter | undefined;
+  for await (const { entry, piece } of contents([...files.keys()])) {
+    const n = files.get(entry)!;
+    if (next <= n) {
+      await writeOthersBefore(n);
+      writer = new InodeWriter(inodes[n]!, form, sink, zeros);
+      next = n + 1;
+    }
+    await writer!.append(piece);
   }
-  for await (const { entry, piece } of contents([...files.keys()])) await files.get(entry)!.append(piece);
+  await writeOthersBefore(inodes.length);
 }
 
-/** Writes the contents of one inode from front to back, with the indirect blocks that lie between. */
+/** What an inode points to, if that is in the tree itself: a directory, a long symbolic link. */
+function ownBytes(inode: Inode, { directories }: BlockForm): Buffer | undefined {
+  const { entry, data } = inode;
+  if (entry.type === 'directory') return directoryBytes(inode, directories);
+  return entry.type === 'symlink' && data.length > 0 ? Buffer.from(entry.target) : undefined;
+}
+
+/**
+ * Writes the contents of one inode from front to back, with the indirect blocks that lie between. It waits only for what
+ * must be waited for: there are tens of thousands of files, and an `await` costs as much as copying a small one.
+ */
 class InodeWriter {
   readonly #inode: Inode;
   readonly #form: BlockForm;
   readonly #sink: BlockSink;
+  readonly #zeros: Buffer;
   #done = 0;
   #indirect = 0;
 
-  constructor(inode: Inode, form: BlockForm, sink: BlockSink) {
+  /** `zeros` are at least as many as a unit has bytes. */
+  constructor(inode: Inode, form: BlockForm, sink: BlockSink, zeros: Buffer) {
     this.#inode = inode;
     this.#form = form;
     this.#sink = sink;
+    this.#zeros = zeros;
   }
 
   async append(bytes: Buffer): Promise<void> {
-    const { data, size } = this.#inode;
+    const { data, indirect, size } = this.#inode;
     const { blockSize, unit } = this.#form;
     const step = blockSize / unit;
     for (let at = 0; at < bytes.length; ) {
@@ -49,12 +77,15 @@ class InodeWriter {
       let run = 1;
       while (data[index + run] === data[index]! + run * step && run * blockSize - within < bytes.length - at) run++;
       const length = Math.min(bytes.length - at, run * blockSize - within);
-      await this.#writeIndirectBefore(data[index]!);
-      await this.#sink.write(data[index]! * unit + within, bytes.subarray(at, at + length));
+      if (indirect[this.#indirect] !== undefined) await this.#writeIndirectBefore(data[index]!);
+      const isAll = at === 0 && length === bytes.length;
+      const written = this.#sink.write(data[index]! * unit + within, isAll ? bytes : bytes.subarray(at, at + length));
+      if (written !== undefined) await written;
       at += length;
       this.#done += length;
     }
-    if (this.#done === size) await this.#pad();
+    const padded = this.#done === size ? this.#pad() : undefined;
+    if (padded !== undefined) await padded;
   }
 
   async #writeIndirectBefore(block: number): Promise<void> {
@@ -74,11 +105,11 @@ class InodeWriter {
   }
 
   /** Zeros to the end of the last unit, so that the next file's write follows this one without a gap. */
-  async #pad(): Promise<void> {
+  #pad(): Promise<void> | undefined {
     const { blockSize, unit } = this.#form;
     const within = this.#done % unit;
-    if (within === 0) return;
+    if (within === 0) return undefined;
     const end = this.#inode.data.at(-1)! * unit + (this.#done % blockSize);
-    await this.#sink.write(end, Buffer.alloc(unit - within));
+    return this.#sink.write(end, this.#zeros.subarray(0, unit - within));
   }
 }

@@ -118,6 +118,10 @@ export function mapBlocks(count: number, perBlock: number, take: (index?: number
   const pointers = new Array<number>(15).fill(0);
   const data: number[] = [];
   const indirect: { block: number; pointers: Uint32Array }[] = [];
+  if (count <= DIRECT) {
+    for (let n = 0; n < count; n++) pointers[n] = data[n] = take(n);
+    return { pointers, data, indirect };
+  }
   let done = 0;
   const grow = (depth: number): number => {
     if (depth === 0) {
@@ -132,7 +136,7 @@ export function mapBlocks(count: number, perBlock: number, take: (index?: number
     for (let n = 0; n < perBlock && done < count; n++) children[n] = grow(depth - 1);
     return block;
   };
-  for (let n = 0; n < DIRECT && done < count; n++) pointers[n] = grow(0);
+  for (let n = 0; n < DIRECT; n++) pointers[n] = grow(0);
   for (let depth = 1; depth <= 3 && done < count; depth++) pointers[DIRECT + depth - 1] = grow(depth);
   return { pointers, data, indirect };
 }

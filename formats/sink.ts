@@ -1,6 +1,7 @@
 /** Where an image goes. Positions and lengths are in bytes; what is never written reads as zeros. */
 export interface BlockSink {
-  write(position: number, bytes: Uint8Array): Promise<void>;
+  /** What it gives must be waited for before the bytes change; nothing if it has taken a copy, as for most small files. */
+  write(position: number, bytes: Uint8Array): Promise<void> | undefined;
 }
 
 /** Bytes, and where they go. */
@@ -24,7 +25,7 @@ export class CoalescingSink implements BlockSink {
   #spare: Buffer;
   #start = 0;
   #length = 0;
-  #writing: Promise<void> = Promise.resolve();
+  #writing: Promise<void> | undefined;
 
   constructor(sink: BlockSink, size = 4 * 1024 * 1024) {
     this.#sink = sink;
@@ -32,7 +33,15 @@ export class CoalescingSink implements BlockSink {
     this.#spare = Buffer.allocUnsafeSlow(size);
   }
 
-  async write(position: number, bytes: Uint8Array): Promise<void> {
+  write(position: number, bytes: Uint8Array): Promise<void> | undefined {
+    const isNext = position === this.#start + this.#length && bytes.length <= this.#buffer.length - this.#length;
+    if (!isNext) return this.#writeOver(position, bytes);
+    this.#buffer.set(bytes, this.#length);
+    this.#length += bytes.length;
+    return undefined;
+  }
+
+  async #writeOver(position: number, bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.length; ) {
       const follows = position + done === this.#start + this.#length;
       if (!follows || this.#length === this.#buffer.length) await this.#turn(position + done);
@@ -54,7 +63,7 @@ export class CoalescingSink implements BlockSink {
     if (this.#length > 0) {
       this.#writing = this.#sink.write(this.#start, this.#buffer.subarray(0, this.#length));
       // Whoever waits for it next is told of its failure; until then it is not unhandled.
-      this.#writing.catch(() => undefined);
+      this.#writing?.catch(() => undefined);
       [this.#buffer, this.#spare] = [this.#spare, this.#buffer];
     }
     this.#start = position;

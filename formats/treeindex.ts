@@ -56,11 +56,13 @@ export function indexTree(tree: Tree, like?: IndexedTree): IndexedTree {
   return new IndexedTree(tree, Buffer.concat([...pieces, Buffer.from(fresh.join(''))]));
 }
 
-/** The tree that an index is of. Entries whose lines are in `like` too are the same objects. Throws a SyntaxError on anything else. */
+/** The tree that an index is of. Entries whose lines are in `like` too, if that is about as large, are the same objects. Throws a SyntaxError on anything else. */
 export function parseIndex(index: Buffer, like?: IndexedTree): IndexedTree {
   const isIndex = index.toString('latin1', 0, FIRST_LINE.length) === FIRST_LINE && index.at(-1) === NEWLINE;
   if (!isIndex) throw new SyntaxError('this is no index of a tree');
-  return new IndexedTree(like === undefined ? entriesOf(index) : entriesLike(index, like), index);
+  // Line by line takes longer: it must be likely that many lines are the same.
+  const isLike = like !== undefined && 2 * like.index.length > index.length;
+  return new IndexedTree(isLike ? entriesLike(index, like) : entriesOf(index), index);
 }
 
 function entriesOf(index: Buffer): Tree {

@@ -112,25 +112,27 @@ function superblockOf(geo: Geometry, identity: Identity, free: number, freeInode
 function inodeTable(layout: Ext2Layout, identity: Identity): Buffer {
   const last = layout.inodes.at(-1)!.number;
   const table = Buffer.alloc(Math.max(last, FIRST_INODE) * INODE_SIZE);
+  // Half a million fields of a large tree: a view sets them in a fraction of the time that a Buffer takes, and checks nothing.
+  const view = new DataView(table.buffer, table.byteOffset, table.length);
   for (const inode of layout.inodes) {
-    const { entry } = inode;
+    const { entry, pointers } = inode;
     const at = (inode.number - 1) * INODE_SIZE;
     const time = entry.mtime ?? identity.time;
-    table.writeUInt16LE(TYPE_BITS[entry.type] | entry.mode, at);
-    table.writeUInt16LE(entry.uid & 0xffff, at + 2);
-    table.writeUInt32LE(inode.size % 2 ** 32, at + 4);
-    for (const field of [8, 12, 16]) table.writeUInt32LE(time, at + field);
-    table.writeUInt16LE(entry.gid & 0xffff, at + 24);
+    view.setUint16(at, TYPE_BITS[entry.type] | entry.mode, true);
+    view.setUint16(at + 2, entry.uid & 0xffff, true);
+    view.setUint32(at + 4, inode.size % 2 ** 32, true);
+    table.writeUInt32LE(time, at + 8);
+    view.setUint32(at + 12, time, true);
+    view.setUint32(at + 16, time, true);
+    view.setUint16(at + 24, entry.gid & 0xffff, true);
     table.writeUInt16LE(inode.links, at + 26);
-    table.writeUInt32LE(((inode.data.length + inode.indirect.length) * layout.geometry.blockSize) / 512, at + 28);
-    inode.pointers.forEach((pointer, n) => {
-      table.writeUInt32LE(pointer, at + 40 + n * 4);
-    });
+    view.setUint32(at + 28, ((inode.data.length + inode.indirect.length) * layout.geometry.blockSize) / 512, true);
+    for (let n = 0; n < pointers.length && pointers[n] !== 0; n++) view.setUint32(at + 40 + n * 4, pointers[n]!, true);
     if (entry.type === 'symlink' && inode.data.length === 0) table.write(entry.target, at + 40);
-    if (entry.type === 'character' || entry.type === 'block') table.writeUInt32LE(deviceNumber(entry), at + 40);
-    if (entry.type === 'file') table.writeUInt32LE(Math.floor(inode.size / 2 ** 32), at + 108);
-    table.writeUInt16LE(entry.uid >>> 16, at + 120);
-    table.writeUInt16LE(entry.gid >>> 16, at + 122);
+    if (entry.type === 'character' || entry.type === 'block') view.setUint32(at + 40, deviceNumber(entry), true);
+    if (entry.type === 'file') view.setUint32(at + 108, Math.floor(inode.size / 2 ** 32), true);
+    view.setUint16(at + 120, entry.uid >>> 16, true);
+    view.setUint16(at + 122, entry.gid >>> 16, true);
   }
   return table;
 }

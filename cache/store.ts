@@ -1,7 +1,9 @@
-import { createHash, hash as hashOf } from 'node:crypto';
-import { closeSync, existsSync, openSync, readFileSync, readSync, rmSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { type IndexedTree, indexTree, parseIndex } from '../formats/treeindex.ts';
+import { setImmediate } from 'node:timers/promises';
+import { countSources, ownBytes, sizeOf, slicesOf, writeSource } from '../formats/extentmap.ts';
+import { indexOf, parseIndex } from '../formats/treeindex.ts';
 import { asProblem, pieces, sha256, signature, walk } from '../host/files.ts';
 import {
   type Blob,
@@ -12,15 +14,15 @@ import {
   type Tree,
   type TreeArtifact,
 } from '../model/artifact.ts';
+import type { BlockSink, ExtentMap } from '../model/extents.ts';
 import { type BlobStore, CorruptBlob, type IntakeChecks } from '../model/step.ts';
 import { takeIn } from './intake.ts';
+import { BadSlice, type Piece, SliceReader } from './slices.ts';
 
 /** Where cacache keeps contents: the second version of its layout. */
 const CONTENT = path.join('content-v2', 'sha256');
-/** How much of a blob is read at once when many small files lie in it. */
-const WINDOW = 4 * 1024 * 1024;
-/** Bytes between two files that are read along: the headers of a tar archive. */
-const GAP = 16 * 1024;
+/** How long the event loop waits for a copy to let it turn: milliseconds. */
+const TURN = 10;
 /** How many entries of trees are kept in memory: three of a base system, and many small ones. */
 const REMEMBERED = 40_000;
 
@@ -33,7 +35,7 @@ export class Store implements BlobStore {
   /** Files that were verified, with their signatures then. */
   readonly #verified = new Map<Digest, string>();
   /** The trees that were made or read last. */
-  readonly #trees = new Map<Digest, IndexedTree>();
+  readonly #trees = new Map<Digest, Tree>();
 
   constructor(root: string) {
     this.#folder = path.join(root, 'blobs');
@@ -91,25 +93,38 @@ export class Store implements BlobStore {
 
   async *readEntries(entries: readonly Entry[], signal: AbortSignal): AsyncGenerator<{ entry: Entry; piece: Buffer }> {
     const files = entries.filter((entry) => entry.type === 'file' && entry.content.size > 0) as FileEntry[];
-    using reader = new SliceReader((digest) => this.#path(digest), files);
-    for (const entry of files) {
-      signal.throwIfAborted();
-      const { blob, size, digest } = entry.content;
-      const hash = size > WINDOW ? createHash('sha256') : undefined;
-      for (let done = 0; done < size; done += WINDOW) {
-        let piece: Buffer;
-        try {
-          piece = reader.read(entry, done, Math.min(WINDOW, size - done));
-        } catch (error) {
-          throw this.#corrupt(blob, `cannot be read: ${(error as Error).message}`);
-        }
-        hash?.update(piece);
-        const isLast = done + WINDOW >= size;
-        if (isLast && (hash?.digest('hex') ?? hashOf('sha256', piece)) !== digest) {
-          throw this.#corrupt(blob, `is damaged in ${entry.path}`);
-        }
-        yield { entry, piece };
+    using reader = new SliceReader((digest) => this.#path(digest));
+    try {
+      for (const { index, bytes } of reader.read(files.map(({ content }) => content))) {
+        signal.throwIfAborted();
+        yield { entry: files[index]!, piece: bytes };
       }
+    } catch (error) {
+      if (!(error instanceof BadSlice)) throw error;
+      const { path: name, content } = files[error.index]!;
+      throw this.#corrupt(content.blob, `${error.message} in ${name}`);
+    }
+  }
+
+  async copy(map: ExtentMap, sink: BlockSink, signal: AbortSignal): Promise<void> {
+    const slices = slicesOf(map);
+    using reader = new SliceReader((digest) => this.#path(digest));
+    const pieces = reader.read(slices);
+    let turned = performance.now();
+    try {
+      for (let n = 0; n < countSources(map); n++) {
+        const own = ownBytes(map, n);
+        if (own !== undefined) writeSource(map, n, 0, own, sink);
+        else copySource(map, n, pieces, sink);
+        if (performance.now() - turned < TURN) continue;
+        await setImmediate();
+        signal.throwIfAborted();
+        turned = performance.now();
+      }
+    } catch (error) {
+      if (!(error instanceof BadSlice)) throw error;
+      const { blob, offset } = slices[error.index]!;
+      throw this.#corrupt(blob, `${error.message} at byte ${offset}`);
     }
   }
 
@@ -120,39 +135,30 @@ export class Store implements BlobStore {
   }
 
   async putTree(tree: Tree): Promise<TreeArtifact> {
-    const indexed = indexTree(tree, this.#largest());
-    const blob = await this.putBytes(indexed.index);
-    this.#remember(blob.digest, indexed);
+    const blob = await this.putBytes(indexOf(tree));
+    this.#remember(blob.digest, tree);
     return { ...blob, kind: 'tree', blobs: blobsIn(tree), entries: tree.length };
   }
 
   async readTree({ digest }: Pick<TreeArtifact, 'digest'>): Promise<Tree> {
     // One that the cache has lost must be missed, even if it is remembered.
     const known = this.has(digest) ? this.#trees.get(digest) : undefined;
-    if (known !== undefined) return known.tree;
-    const indexed = parseIndex(await this.readBytes(digest), this.#largest());
-    this.#remember(digest, indexed);
-    return indexed.tree;
+    const tree = known ?? parseIndex(await this.readBytes(digest));
+    this.#remember(digest, tree);
+    return tree;
   }
 
-  /** A tree is most often read right after it was made, or followed by one that is much like it. */
-  #remember(digest: Digest, tree: IndexedTree): void {
+  /** A tree is most often read right after it was made. */
+  #remember(digest: Digest, tree: Tree): void {
     this.#trees.delete(digest);
     this.#trees.set(digest, tree);
     let entries = 0;
-    for (const each of this.#trees.values()) entries += each.tree.length;
-    for (const [oldest, { tree: old }] of this.#trees) {
+    for (const each of this.#trees.values()) entries += each.length;
+    for (const [oldest, { length }] of this.#trees) {
       if (entries <= REMEMBERED || oldest === digest) return;
       this.#trees.delete(oldest);
-      entries -= old.length;
+      entries -= length;
     }
-  }
-
-  /** The one of the remembered trees that others have most in common with. */
-  #largest(): IndexedTree | undefined {
-    let largest: IndexedTree | undefined;
-    for (const each of this.#trees.values()) if (each.tree.length > (largest?.tree.length ?? 0)) largest = each;
-    return largest;
   }
 
   /** All blobs, with when each was stored: milliseconds since 1970. */
@@ -195,63 +201,11 @@ export class Store implements BlobStore {
   }
 }
 
-/**
- * Reads files that lie in a few blobs. Neighbours in the list are often neighbours in their blob too, as the files of a
- * set are, and are then read in one go. Reads are synchronous: of what is in the page cache, a promise for each small
- * file costs many times the read.
- */
-class SliceReader implements Disposable {
-  readonly #pathOf: (digest: Digest) => string;
-  readonly #files: readonly FileEntry[];
-  readonly #open = new Map<Digest, number>();
-  readonly #buffer = Buffer.allocUnsafeSlow(WINDOW);
-  #blob: Digest | undefined;
-  #start = 0;
-  #length = 0;
-  /** The index of the file that is to be read next. */
-  #next = 0;
-
-  /** `files` is the order in which they will be read. */
-  constructor(pathOf: (digest: Digest) => string, files: readonly FileEntry[]) {
-    this.#pathOf = pathOf;
-    this.#files = files;
-  }
-
-  /** `size` bytes of a file from `from` on, valid until the next read. */
-  read({ content }: FileEntry, from: number, size: number): Buffer {
-    const start = content.offset + from;
-    const isHere = this.#blob === content.blob && start >= this.#start && start + size <= this.#start + this.#length;
-    if (!isHere) this.#fill(content.blob, start, Math.max(size, from === 0 ? this.#runLength() : 0));
-    if (from + size >= content.size) this.#next++;
-    return this.#buffer.subarray(start - this.#start, start - this.#start + size);
-  }
-
-  /** How far the files that come next lie one after the other, up to what fits. */
-  #runLength(): number {
-    const { blob, offset } = this.#files[this.#next]!.content;
-    let end = offset;
-    for (let n = this.#next; n < this.#files.length; n++) {
-      const { content } = this.#files[n]!;
-      const isNear = content.blob === blob && content.offset >= end && content.offset - end < GAP;
-      if (!isNear || content.offset + content.size - offset > WINDOW) break;
-      end = content.offset + content.size;
-    }
-    return end - offset;
-  }
-
-  #fill(blob: Digest, start: number, length: number): void {
-    let file = this.#open.get(blob);
-    if (file === undefined) {
-      file = openSync(this.#pathOf(blob), 'r');
-      this.#open.set(blob, file);
-    }
-    this.#blob = undefined;
-    const read = readSync(file, this.#buffer, 0, length, start);
-    if (read < length) throw new Error(`it ends at byte ${start + read}`);
-    [this.#blob, this.#start, this.#length] = [blob, start, length];
-  }
-
-  [Symbol.dispose](): void {
-    for (const file of this.#open.values()) closeSync(file);
+/** Writes the next source that is a slice, whose pieces are the next ones. */
+function copySource(map: ExtentMap, n: number, pieces: Iterator<Piece>, sink: BlockSink): void {
+  for (let left = sizeOf(map, n); left > 0; ) {
+    const { from, bytes } = pieces.next().value as Piece;
+    writeSource(map, n, from, bytes, sink);
+    left -= bytes.length;
   }
 }

@@ -5,7 +5,6 @@ import { ENTRY_TYPES, type MtreeEntry, parseMtree } from '../formats/mtree.ts';
 import { numberOf, numbersOf } from '../formats/passwd.ts';
 import type { Volume, VolumeEntry } from '../formats/volume.ts';
 import type { Entry } from '../model/artifact.ts';
-import { diskOf } from '../tasks/image.ts';
 import { type OpenImage, withImage } from './images.ts';
 import { type Provenance, provenanceOf } from './origins.ts';
 import type { Caller } from './session.ts';
@@ -57,13 +56,13 @@ export async function check(caller: Pick<Caller, 'folder'>, name: string, arch?:
 }
 
 /** Bytes that are not what the image was made to have. */
-async function deviationsFrom(made: Provenance, { source }: OpenImage): Promise<string[]> {
-  const { tree, options, key, store } = made;
-  const disk = diskOf(options, tree, key)!;
-  if (source.size !== disk.size) return [`it has ${source.size} bytes, and was made with ${disk.size}`];
+async function deviationsFrom({ tree, map, store }: Provenance, { source }: OpenImage): Promise<string[]> {
+  if (source.size !== map.size) return [`it has ${source.size} bytes, and was made with ${map.size}`];
   const { signal } = new AbortController();
-  const places = await deviations(disk, (entries) => store.readEntries(entries, signal), source);
-  return places.map((position) => `byte ${position}, of ${ownerOf(disk, position)}, is not what it was made to be`);
+  const places = await deviations(map, (sink) => store.copy(map, sink, signal), source);
+  return places.map(
+    (position) => `byte ${position}, of ${ownerOf(map, tree, position)}, is not what it was made to be`,
+  );
 }
 
 const MANIFEST = /^etc\/mtree\/set\.[^/]+$/;

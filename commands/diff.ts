@@ -3,7 +3,6 @@ import { ownerOf } from '../formats/disk.ts';
 import { diffTrees, type PathChange } from '../formats/treediff.ts';
 import { pieces } from '../host/files.ts';
 import type { Tree } from '../model/artifact.ts';
-import { diskOf } from '../tasks/image.ts';
 import { type OpenImage, withImage } from './images.ts';
 import { provenanceOf } from './origins.ts';
 import type { Caller } from './session.ts';
@@ -43,8 +42,7 @@ async function diffImages(a: OpenImage, b: OpenImage): Promise<ImageDiff> {
   }
   const position = await firstDifference(pieces(a.file), pieces(b.file));
   if (position === undefined) return { changes: [] };
-  const disk = made[1] && diskOf(made[1].options, made[1].tree, made[1].key);
-  return { changes: [], byte: { position, where: disk && ownerOf(disk, position) } };
+  return { changes: [], byte: { position, where: made[1] && ownerOf(made[1].map, made[1].tree, position) } };
 }
 
 /** What differs in nothing but its time. */

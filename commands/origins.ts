@@ -6,18 +6,19 @@ import { inputsOf } from '../engine/keyed.ts';
 import { diffTrees } from '../formats/treediff.ts';
 import { cacheRoot } from '../host/paths.ts';
 import type { Digest, Tree } from '../model/artifact.ts';
+import type { ExtentMap } from '../model/extents.ts';
 import { CorruptBlob } from '../model/step.ts';
 import { builder } from '../tasks/builder.ts';
 import { compose, layersOf } from '../tasks/compose.ts';
-import { type ImageOptions, imageStepName } from '../tasks/image.ts';
+import { imageStepName, mapIn } from '../tasks/image.ts';
 import { script } from '../tasks/script.ts';
 import type { OpenImage } from './images.ts';
 
 /** How an image of a project was made the last time. */
 export interface Provenance {
-  readonly key: Digest;
-  readonly options: ImageOptions;
   readonly tree: Tree;
+  /** What lies where in it. */
+  readonly map: ExtentMap;
   readonly store: Store;
   /** What brought each path, in words. */
   readonly origins: ReadonlyMap<string, string>;
@@ -32,11 +33,12 @@ export async function provenanceOf({ file, project }: OpenImage): Promise<Proven
   const key = history.get(imageStepName(path.basename(file, '.img')))?.key;
   const record = key === undefined ? undefined : records.read(key);
   if (key === undefined || record === undefined) return undefined;
-  const digest = inputsOf(record).tree!;
+  const { tree: digest, layout } = inputsOf(record);
+  if (digest === undefined || layout === undefined) return undefined;
   try {
     const tree = await store.readTree({ digest });
     const origins = await originsOf(digest, tree, composed(history, records), store);
-    return { key, options: record.parts.options as unknown as ImageOptions, tree, store, origins };
+    return { tree, map: await mapIn(store, layout), store, origins };
   } catch (error) {
     if (error instanceof CorruptBlob) return undefined;
     throw error;

@@ -1,5 +1,4 @@
-import { type Disk, writeDisk } from './disk.ts';
-import type { Contents } from './filewriter.ts';
+import type { BlockSink, ExtentMap } from '../model/extents.ts';
 import { Sectors } from './sectors.ts';
 import type { BlockSource } from './volumeform.ts';
 
@@ -12,11 +11,18 @@ const MOST = 20;
 const PIECE = 4 * 1024 * 1024;
 const ZEROS = Buffer.alloc(PIECE);
 
-/** The first bytes that are not what they are to be, each in 4 KiB of its own, at most 20, ascending. */
-export async function deviations(disk: Disk, contents: Contents, image: BlockSource): Promise<number[]> {
+/**
+ * The first bytes that are not what a map says, each in 4 KiB of its own, at most 20, ascending. `copy` writes all sources of
+ * the map to where they go.
+ */
+export async function deviations(
+  map: ExtentMap,
+  copy: (sink: BlockSink) => Promise<void>,
+  image: BlockSource,
+): Promise<number[]> {
   const found: number[] = [];
-  const unwritten = new Sectors(disk.size);
-  unwritten.mark(0, disk.size);
+  const unwritten = new Sectors(map.size);
+  unwritten.mark(0, map.size);
   const compare = (position: number, expected: Uint8Array) => {
     const bytes = image.read(position, expected.length);
     if (bytes.equals(expected)) return;
@@ -29,10 +35,11 @@ export async function deviations(disk: Disk, contents: Contents, image: BlockSou
       }
     }
   };
-  await writeDisk(disk, contents, {
-    write: async (position, bytes) => {
+  await copy({
+    write: (position, bytes, length = bytes.length) => {
       compare(position, bytes);
-      unwritten.clear(position, position + bytes.length);
+      compare(position + bytes.length, ZEROS.subarray(0, length - bytes.length));
+      unwritten.clear(position, position + length);
     },
   });
   for (const [from, to] of unwritten.ranges()) {

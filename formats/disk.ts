@@ -1,12 +1,14 @@
-import type { Tree } from '../model/artifact.ts';
+import { blobsIn, type Tree } from '../model/artifact.ts';
+import type { ExtentMap } from '../model/extents.ts';
 import { ext2 } from './ext2/write.ts';
+import { extentsOf, MapBuilder, slicesOf } from './extentmap.ts';
 import { ffs } from './ffs/write.ts';
-import { type FileSystem, type Layout, rangesOf, relaidOut } from './filesystem.ts';
-import { type Contents, writeContents } from './filewriter.ts';
+import { dataRanges, type FileSystem, type Layout } from './filesystem.ts';
 import { gptTables, PARTITION_START, partitionLength } from './gpt.ts';
-import type { Inode } from './inodes.ts';
-import { type BlockSink, CoalescingSink, type Extent, shifted } from './sink.ts';
-import { contentSize } from './tree.ts';
+import { type BlockForm, type Inode, writeDirectory, writePointers } from './inodes.ts';
+import { SECTOR } from './sectors.ts';
+import type { Extent } from './sink.ts';
+import { contentSize, isFile } from './tree.ts';
 import { uuidFrom } from './uuid.ts';
 
 /** A disk with one partition that holds a tree: GPT, a file system, the contents of the files; never what is empty. */
@@ -30,17 +32,10 @@ export interface Disk extends DiskForm {
   readonly layout: Layout;
 }
 
-/** Finds room for a tree on a disk; undefined if it does not fit. `like` is a disk that may be much like it. */
-export function layOutDisk(tree: Tree, form: DiskForm, seed: string, like?: Disk): Disk | undefined {
-  const isAlike = like !== undefined && isSameForm(form, like);
-  const layout =
-    (isAlike && relaidOut(like.layout, like.tree, tree)) || FILE_SYSTEMS[form.fs](tree, partitionLength(form.size));
+/** Finds room for a tree on a disk; undefined if it does not fit. */
+export function layOutDisk(tree: Tree, form: DiskForm, seed: string): Disk | undefined {
+  const layout = FILE_SYSTEMS[form.fs](tree, partitionLength(form.size));
   return layout && { ...form, seed, tree, layout };
-}
-
-/** Whether two disks are divided in the same way. */
-export function isSameForm(a: DiskForm, b: DiskForm): boolean {
-  return a.size === b.size && a.fs === b.fs && a.partition === b.partition;
 }
 
 /** The smallest disk, in whole MiB, given in bytes, that has room for a tree and leaves so many bytes free. */
@@ -73,29 +68,69 @@ export function* tablesOf({ size, partition, fs, seed, layout }: Disk): Generato
   for (const { position, bytes } of layout.tables(identity)) yield { position: position + PARTITION_START, bytes };
 }
 
-/** Writes the contents of some inodes of a disk. */
-export async function writeInodes(
-  { layout }: Disk,
-  inodes: readonly Inode[],
-  contents: Contents,
-  sink: BlockSink,
-): Promise<void> {
-  await writeContents(inodes, layout.form, contents, shifted(sink, PARTITION_START));
+/** All that is on a disk, as the bytes of a map of extents, from front to back; only indirect blocks come after what they point to. */
+export function mapOf(disk: Disk): Buffer {
+  const { size, layout } = disk;
+  const { form, inodes } = layout;
+  const tables = [...tablesOf(disk)].sort((a, b) => a.position - b.position);
+  const builder = new MapBuilder(size, blobsIn(disk.tree), countsOf(layout, tables));
+  let next = 0;
+  const addTablesBefore = (end: number) => {
+    for (; next < tables.length && tables[next]!.position < end; next++) {
+      const { position, bytes } = tables[next]!;
+      builder.own.set(bytes);
+      builder.addOwn(bytes.length);
+      // Whole sectors: no file system has anything else in what is left of the last one.
+      builder.addExtent(position, Math.ceil(bytes.length / SECTOR) * SECTOR);
+    }
+  };
+  for (const inode of inodes) {
+    if (inode.data.length === 0) continue;
+    addTablesBefore(PARTITION_START + inode.data[0]![0] * form.unit);
+    addInode(builder, inode, form);
+  }
+  addTablesBefore(size);
+  return builder.end();
 }
 
-/** Writes a disk into a sink that reads as zeros, nearly from front to back. */
-export async function writeDisk(disk: Disk, contents: Contents, target: BlockSink): Promise<void> {
-  const sink = new CoalescingSink(target);
-  for (const { position, bytes } of tablesOf(disk)) await sink.write(position, bytes);
-  await writeInodes(disk, disk.layout.inodes, contents, sink);
-  await sink.flush();
+/** Adds what an inode points to. */
+function addInode(builder: MapBuilder, inode: Inode, form: BlockForm): void {
+  const { entry, indirect } = inode;
+  const { blockSize, unit, pointerSize, directories } = form;
+  if (entry.type === 'file') builder.addSlice(entry.content);
+  else if (entry.type === 'directory') builder.addOwn(writeDirectory(inode, directories, builder.own));
+  else if (entry.type === 'symlink') builder.addOwn(builder.own.write(entry.target));
+  for (const [from, to] of dataRanges(inode, form)) builder.addExtent(PARTITION_START + from, to - from);
+  for (const { block, pointers } of indirect) {
+    const { own } = builder;
+    const view = new DataView(own.buffer, own.byteOffset, own.length);
+    builder.addOwn(writePointers(view, 0, pointers, pointerSize, blockSize / unit));
+    builder.addExtent(PARTITION_START + block * unit, blockSize);
+  }
 }
 
-/** The path in the image whose contents a byte of a disk belongs to; or the tables that it is in; in words. */
-export function ownerOf({ size, layout }: Disk, position: number): string {
-  const at = position - PARTITION_START;
-  if (at < 0 || at >= partitionLength(size)) return 'the partition table';
-  const owns = (inode: Inode) => [...rangesOf(inode, layout.form)].some(([from, to]) => at >= from && at < to);
-  const inode = layout.inodes.find(owns);
-  return inode === undefined ? 'the tables of the file system' : `/${inode.entry.path}`;
+/** How much the map of a disk has of everything; at most so many own bytes. */
+function countsOf({ form, inodes }: Layout, tables: readonly Extent[]) {
+  let [sources, extents, own] = [tables.length, tables.length, 0];
+  for (const { bytes } of tables) own += bytes.length;
+  for (const { entry, data, indirect, size } of inodes) {
+    if (data.length === 0) continue;
+    sources += 1 + indirect.length;
+    extents += data.length + indirect.length;
+    own += (entry.type === 'file' ? 0 : size) + indirect.length * form.blockSize;
+  }
+  return { sources, extents, own };
+}
+
+/** In words, what a byte of a disk belongs to that has a map and was made of a tree: a file, or tables. */
+export function ownerOf(map: ExtentMap, tree: Tree, position: number): string {
+  const slice = slicesOf(map).find(({ index }) =>
+    [...extentsOf(map, index)].some(([from, length]) => position >= from && position < from + length),
+  );
+  const isPartition = position >= PARTITION_START && position < PARTITION_START + partitionLength(map.size);
+  if (slice === undefined) return isPartition ? 'the directories and tables of the file system' : 'the partition table';
+  const owner = tree
+    .filter(isFile)
+    .find(({ content }) => content.blob === slice.blob && content.offset === slice.offset && content.size > 0);
+  return `/${owner?.path}`;
 }

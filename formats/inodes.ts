@@ -17,13 +17,17 @@ export const TYPE_BITS: Readonly<Record<Entry['type'], number>> = {
   symlink: 0o120000,
 };
 
-/** Where the contents of an inode lie. Numbers of blocks are in the units of the file system: ext2's blocks, FFS's fragments. */
+/** Blocks that lie one after the other. Positions are in the units of the file system: ext2's blocks, FFS's fragments. */
+export type Run = readonly [first: number, blocks: number];
+
+/** Where the contents of an inode lie. */
 export interface BlockMap {
-  /** The inode's own 15 pointers. */
-  readonly pointers: readonly number[];
-  /** The blocks that hold its contents, in order. */
-  readonly data: readonly number[];
-  readonly indirect: readonly { readonly block: number; readonly pointers: Uint32Array }[];
+  /** The blocks that hold its contents, in order; of FFS, the last may be a part of one. */
+  readonly data: readonly Run[];
+  /** The blocks with pointers to blocks, each before those that it points to. */
+  readonly indirect: readonly { readonly block: number; readonly pointers: readonly Run[] }[];
+  /** What the inode itself points to: the first 12 blocks, then one through each kind of indirect block. */
+  readonly pointers: readonly Run[];
 }
 
 export interface Inode extends BlockMap {
@@ -33,8 +37,15 @@ export interface Inode extends BlockMap {
   links: number;
   readonly size: number;
   /** For a directory: the names in it. */
-  readonly children: { readonly name: string; readonly inode: number; readonly type: Entry['type'] }[];
+  readonly children: readonly Child[];
   readonly parent: number;
+}
+
+/** What a directory says of one of its entries. */
+export interface Child {
+  readonly name: string;
+  readonly inode: number;
+  readonly type: Entry['type'];
 }
 
 /** How a file system writes its directories. No entry crosses the end of a chunk. */
@@ -68,37 +79,40 @@ export interface Numbering {
  * for contents of so many bytes, and is asked in the same order.
  */
 export function inodesOf(tree: Tree, numbering: Numbering, place: (size: number) => BlockMap): Inode[] {
-  const sizes = directorySizes(tree, numbering.directories);
+  const { directories, homes } = directoriesOf(tree, numbering.directories);
   const known = new Map<string, Inode>();
-  const directories = new Map<string, Inode>();
   const inodes: Inode[] = [];
   let next = numbering.first;
-  for (const entry of tree) {
+  for (const [n, entry] of tree.entries()) {
+    const home = homes[n];
     // Whatever cannot have a second name is spared the look for its first.
     const identity = entry.type === 'file' && entry.hard ? inodeOf(entry) : undefined;
-    const parent = directories.get(parentOf(entry.path) ?? '');
     let inode = identity === undefined ? undefined : known.get(identity);
     if (inode === undefined) {
-      const size = contentLength(entry, sizes);
+      const own = entry.type === 'directory' ? directories.get(entry.path)! : undefined;
+      const size = own?.size ?? contentLength(entry);
+      const { data, indirect, pointers } = place(entry.type === 'symlink' && size < numbering.fastSymlink ? 0 : size);
       inode = {
         number: entry.path === '' ? ROOT_INODE : next++,
         entry,
-        links: entry.type === 'directory' ? 2 : 1,
+        links: own === undefined ? 1 : 2,
         size,
-        ...place(entry.type === 'symlink' && size < numbering.fastSymlink ? 0 : size),
-        children: [],
-        parent: parent?.number ?? ROOT_INODE,
+        data,
+        indirect,
+        pointers,
+        children: own?.children ?? NONE,
+        parent: home?.inode?.number ?? ROOT_INODE,
       };
       if (identity !== undefined) known.set(identity, inode);
       inodes.push(inode);
-      if (entry.type === 'directory') {
-        directories.set(entry.path, inode);
-        if (parent) parent.links++;
+      if (own !== undefined) {
+        own.inode = inode;
+        if (home?.inode) home.inode.links++;
       }
     } else {
       inode.links++;
     }
-    parent?.children.push({ name: nameOf(entry.path), inode: inode.number, type: entry.type });
+    home?.children.push({ name: nameOf(entry.path), inode: inode.number, type: entry.type });
   }
   return inodes;
 }
@@ -109,36 +123,63 @@ export function countInodes(tree: Tree): number {
   return tree.length - linked.length + new Set(linked.map(inodeOf)).size;
 }
 
+/** Of what most inodes have none. */
+const NONE: readonly never[] = [];
+
 /**
  * Blocks for contents of `count` blocks, where an indirect block has room for `perBlock` pointers. `take` gives the next
- * block: of the contents, by its index, or, without one, an indirect block, which comes before all that it points to.
+ * free ones, as many as are asked for or as lie together; it is asked in the order of the contents, an indirect block
+ * before all that it points to.
  */
-export function mapBlocks(count: number, perBlock: number, take: (index?: number) => number): BlockMap {
-  // Plain arrays: there are as many as there are files, most of them short.
-  const pointers = new Array<number>(15).fill(0);
-  const data: number[] = [];
-  const indirect: { block: number; pointers: Uint32Array }[] = [];
-  if (count <= DIRECT) {
-    for (let n = 0; n < count; n++) pointers[n] = data[n] = take(n);
-    return { pointers, data, indirect };
-  }
-  let done = 0;
-  const grow = (depth: number): number => {
-    if (depth === 0) {
-      const block = take(done);
-      data.push(block);
-      done++;
-      return block;
+export function mapBlocks(count: number, perBlock: number, take: (blocks: number) => Run): BlockMap {
+  let left = count;
+  const takeRuns = (most: number): readonly Run[] => {
+    const wanted = Math.min(most, left);
+    if (wanted === 0) return NONE;
+    let run = take(wanted);
+    // An array that is made with what it holds takes a tenth of the memory of one that grows.
+    const runs = [run];
+    for (let taken = run[1]; taken < wanted; taken += run[1]) {
+      run = take(wanted - taken);
+      runs.push(run);
     }
-    const block = take();
-    const children = new Uint32Array(perBlock);
-    indirect.push({ block, pointers: children });
-    for (let n = 0; n < perBlock && done < count; n++) children[n] = grow(depth - 1);
+    left -= wanted;
+    return runs;
+  };
+  if (count <= DIRECT) {
+    const data = takeRuns(count);
+    return { data, indirect: NONE, pointers: data };
+  }
+  const data = [...takeRuns(DIRECT)];
+  const pointers = [...data];
+  const indirect: { block: number; pointers: readonly Run[] }[] = [];
+  const takeThrough = (depth: number): Run => {
+    const block = take(1);
+    const at = indirect.push({ block: block[0], pointers: NONE }) - 1;
+    const children = depth === 1 ? [...takeRuns(perBlock)] : [];
+    data.push(...children);
+    while (depth > 1 && children.length < perBlock && left > 0) children.push(takeThrough(depth - 1));
+    indirect[at]!.pointers = children;
     return block;
   };
-  for (let n = 0; n < DIRECT; n++) pointers[n] = grow(0);
-  for (let depth = 1; depth <= 3 && done < count; depth++) pointers[DIRECT + depth - 1] = grow(depth);
-  return { pointers, data, indirect };
+  for (let depth = 1; depth <= 3 && left > 0; depth++) pointers.push(takeThrough(depth));
+  return { data, indirect, pointers };
+}
+
+/** How many blocks there are in some runs. */
+export function countBlocks(runs: readonly Run[]): number {
+  let count = 0;
+  for (const [, blocks] of runs) count += blocks;
+  return count;
+}
+
+/** Writes the addresses of blocks one after the other, and gives where they end; `step` is how many units a block has. */
+export function writePointers(view: DataView, at: number, runs: readonly Run[], size: 4 | 8, step: number): number {
+  let next = at;
+  for (const [first, blocks] of runs) {
+    for (let n = 0; n < blocks; n++, next += size) view.setUint32(next, first + n * step, true);
+  }
+  return next;
 }
 
 /** NetBSD's dev_t (sys/types.h: makedev); the same as Linux's old form where both numbers are below 256. */
@@ -151,19 +192,19 @@ export function deviceOf(number: number): { major: number; minor: number } {
   return { major: (number & 0x000fff00) >>> 8, minor: ((number & 0xfff00000) >>> 12) | (number & 0xff) };
 }
 
-/** The contents of a directory. */
-export function directoryBytes(inode: Inode, { chunk, entryLength, writeKind }: DirectoryForm): Buffer {
-  const bytes = Buffer.alloc(inode.size);
+/** Writes the contents of a directory into zeros; gives how many bytes of them are more than zeros at the end. */
+export function writeDirectory(inode: Inode, { chunk, entryLength, writeKind }: DirectoryForm, bytes: Buffer): number {
   let at = 0;
   let previous = 0;
+  let end = 0;
   const put = (name: string, number: number, type: Entry['type']) => {
     const size = Buffer.byteLength(name);
     const length = entryLength(size);
     if ((at % chunk) + length > chunk || (at > 0 && at % chunk === 0)) {
       // The last entry of a chunk reaches to its end.
-      const end = Math.ceil(at / chunk) * chunk;
-      bytes.writeUInt16LE(end - previous, previous + 4);
-      at = end;
+      const next = Math.ceil(at / chunk) * chunk;
+      bytes.writeUInt16LE(next - previous, previous + 4);
+      at = next;
     }
     bytes.writeUInt32LE(number, at);
     bytes.writeUInt16LE(length, at + 4);
@@ -171,35 +212,66 @@ export function directoryBytes(inode: Inode, { chunk, entryLength, writeKind }: 
     bytes.write(name, at + 8);
     previous = at;
     at += length;
+    end = at;
   };
   put('.', inode.number, 'directory');
   put('..', inode.parent, 'directory');
   for (const child of inode.children) put(child.name, child.inode, child.type);
-  bytes.writeUInt16LE(bytes.length - previous, previous + 4);
-  return bytes;
+  bytes.writeUInt16LE(inode.size - previous, previous + 4);
+  return end;
 }
 
-function contentLength(entry: Entry, directories: ReadonlyMap<string, number>): number {
+/** What an entry that is no directory points to, in bytes. */
+function contentLength(entry: Entry): number {
   if (entry.type === 'file') return entry.content.size;
-  if (entry.type === 'symlink') return Buffer.byteLength(entry.target);
-  return entry.type === 'directory' ? directories.get(entry.path)! : 0;
+  return entry.type === 'symlink' ? Buffer.byteLength(entry.target) : 0;
 }
 
-/** The sizes of all directories in bytes. */
-function directorySizes(tree: Tree, { chunk, entryLength }: DirectoryForm): Map<string, number> {
-  const dots = entryLength(1) + entryLength(2);
-  const fills = new Map<string, { full: number; fill: number }>();
-  for (const entry of tree) {
-    if (entry.type === 'directory') fills.set(entry.path, { full: 0, fill: dots });
-    const parent = parentOf(entry.path);
-    if (parent === undefined) continue;
-    const at = fills.get(parent)!;
-    const length = entryLength(Buffer.byteLength(nameOf(entry.path)));
-    if (at.fill + length > chunk) {
-      at.full++;
-      at.fill = 0;
-    }
-    at.fill += length;
+/** A directory while its inode is looked for. */
+class Directory {
+  readonly children: Child[] = [];
+  inode: Inode | undefined;
+  #chunks = 1;
+  #fill: number;
+  readonly #form: DirectoryForm;
+
+  constructor(form: DirectoryForm) {
+    this.#form = form;
+    this.#fill = form.entryLength(1) + form.entryLength(2);
   }
-  return new Map([...fills].map(([path, at]) => [path, (at.full + 1) * chunk]));
+
+  /** Makes room for a name. */
+  add(name: string): void {
+    const length = this.#form.entryLength(Buffer.byteLength(name));
+    if (this.#fill + length > this.#form.chunk) {
+      this.#chunks++;
+      this.#fill = 0;
+    }
+    this.#fill += length;
+  }
+
+  /** Bytes. */
+  get size(): number {
+    return this.#chunks * this.#form.chunk;
+  }
+}
+
+/** The directories of a tree by their paths, with room for all their names; and for each entry the one that it is in. */
+function directoriesOf(tree: Tree, form: DirectoryForm) {
+  const directories = new Map<string, Directory>();
+  const homes: (Directory | undefined)[] = [];
+  let path = '';
+  let home: Directory | undefined;
+  for (const entry of tree) {
+    const parent = parentOf(entry.path);
+    // Most entries lie in the directory of the one before.
+    if (parent !== path || home === undefined) {
+      path = parent ?? '';
+      home = parent === undefined ? undefined : directories.get(path);
+    }
+    homes.push(home);
+    home?.add(nameOf(entry.path));
+    if (entry.type === 'directory') directories.set(entry.path, new Directory(form));
+  }
+  return { directories, homes };
 }

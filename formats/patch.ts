@@ -1,90 +1,44 @@
-import { type Disk, isSameForm, tablesOf, writeInodes } from './disk.ts';
-import { rangesOf } from './filesystem.ts';
-import type { Contents } from './filewriter.ts';
-import { PARTITION_START } from './gpt.ts';
-import { directoryBytes, type Inode } from './inodes.ts';
-import { SECTOR, Sectors } from './sectors.ts';
-import type { BlockSink, Extent } from './sink.ts';
+import type { ExtentMap } from '../model/extents.ts';
+import { extentsOf, isSameSource, placesOf, subsetOf } from './extentmap.ts';
+import { Sectors } from './sectors.ts';
 
-/** What makes one disk into another of the same form: only what differs is written. */
+/** What makes one disk into another of the same size: only what differs is written. */
 
 /** Beyond this, writing the disk anew is as fast, and leaves its holes. */
 const LARGEST_PATCH = 64 * 1024 ** 2;
 
-/**
- * The extents to write, in order, on a disk that is exactly `before`, so that it is exactly `after`. Undefined if the two
- * are not of one form, or too much differs.
- */
-export async function patchOf(before: Disk, after: Disk, contents: Contents): Promise<Extent[] | undefined> {
-  if (!isSameForm(before, after)) return undefined;
-  // What both have as the same object is not looked at.
-  const [former, latter] = [before.layout.inodes, after.layout.inodes];
-  const gone = former.filter((inode, n) => inode !== latter[n]);
-  const come = latter.filter((inode, n) => inode !== former[n]);
+/** What is to be written on a disk. */
+export interface Patch {
+  /** Runs of bytes that are to be zeros. */
+  readonly blank: readonly (readonly [from: number, to: number])[];
+  /** The sources that are to be copied after that. */
+  readonly changed: ExtentMap;
+}
+
+/** What makes a disk that is exactly what `before` says into one that is what `after` says. Undefined if too much differs. */
+export function patchOf(before: ExtentMap, after: ExtentMap): Patch | undefined {
+  if (before.size !== after.size) return undefined;
+  const gone = placesOf(before);
+  const changed: number[] = [];
+  for (const [position, n] of placesOf(after)) {
+    const old = gone.get(position);
+    if (old !== undefined && isSameSource(before, old, after, n)) gone.delete(position);
+    else changed.push(n);
+  }
   const stale = new Sectors(before.size);
-  const old = new Map<number, Buffer>();
-  for (const { position, bytes } of tablesOf(before)) {
-    old.set(position, bytes);
-    stale.mark(position, position + bytes.length);
+  for (const n of gone.values()) {
+    for (const [position, length] of extentsOf(before, n)) stale.mark(position, position + length);
   }
-  const unlike = new Map<number, Inode>();
-  for (const inode of gone) {
-    if (inode.data.length > 0) unlike.set(inode.data[0]!, inode);
-    markInode(stale, inode, before, true);
+  for (const n of changed) {
+    for (const [position, length] of extentsOf(after, n)) stale.clear(position, position + length);
   }
-
-  const tables: Extent[] = [];
-  for (const extent of tablesOf(after)) {
-    const { position, bytes } = extent;
-    const isSame = old.get(position)?.equals(bytes) ?? false;
-    if (!isSame) tables.push(extent);
-    // What is written anew may end within a sector: the rest of that is blanked first.
-    stale.clear(position, isSame ? position + bytes.length : Math.floor((position + bytes.length) / SECTOR) * SECTOR);
-  }
-  const changed: Inode[] = [];
-  for (const inode of come) {
-    if (inode.data.length === 0) continue;
-    if (!isSameContent(unlike.get(inode.data[0]!), inode, after)) changed.push(inode);
-    markInode(stale, inode, after, false);
-  }
-  const blank = stale.ranges();
-  const size =
-    changed.reduce((sum, inode) => sum + inode.size, 0) + blank.reduce((sum, [from, to]) => sum + to - from, 0);
-  if (size > LARGEST_PATCH) return undefined;
-  const patch = new Gathering();
-  for (const [from, to] of blank) await patch.write(from, Buffer.alloc(to - from));
-  for (const { position, bytes } of tables) await patch.write(position, bytes);
-  await writeInodes(after, changed, contents, patch);
-  return patch.extents;
+  const patch = { blank: stale.ranges(), changed: subsetOf(after, changed) };
+  return sizeOf(patch) > LARGEST_PATCH ? undefined : patch;
 }
 
-function markInode(sectors: Sectors, inode: Inode, { layout }: Disk, isStale: boolean): void {
-  for (const [from, to] of rangesOf(inode, layout.form)) {
-    if (isStale) sectors.mark(PARTITION_START + from, PARTITION_START + to);
-    else sectors.clear(PARTITION_START + from, PARTITION_START + to);
-  }
-}
-
-/** Whether an inode has its contents already: the same bytes in the same blocks. */
-function isSameContent(old: Inode | undefined, now: Inode, { layout }: Disk): boolean {
-  if (old === undefined || old.size !== now.size || !isSameList(old.data, now.data)) return false;
-  if (old.indirect.some(({ block }, n) => block !== now.indirect[n]?.block)) return false;
-  const [a, b] = [old.entry, now.entry];
-  if (a.type === 'file' && b.type === 'file') return a.content.digest === b.content.digest;
-  if (a.type === 'symlink' && b.type === 'symlink') return a.target === b.target;
-  const { directories } = layout.form;
-  return a.type === b.type && directoryBytes(old, directories).equals(directoryBytes(now, directories));
-}
-
-function isSameList(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((value, n) => value === b[n]);
-}
-
-/** A sink that keeps copies of what is written. */
-class Gathering implements BlockSink {
-  readonly extents: Extent[] = [];
-
-  async write(position: number, bytes: Uint8Array): Promise<void> {
-    this.extents.push({ position, bytes: Buffer.from(bytes) });
-  }
+function sizeOf({ blank, changed }: Patch): number {
+  let size = 0;
+  for (const [from, to] of blank) size += to - from;
+  for (const [, length] of extentsOf(changed)) size += length;
+  return size;
 }

@@ -1,7 +1,8 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { crc32 } from 'node:zlib';
 import type { Extract, Headers } from 'tar-stream';
-import type { Digest, Entry } from '../model/artifact.ts';
+import type { Digest, Entry, Slice } from '../model/artifact.ts';
 import { unsafePath, unsupportedEntry } from '../model/problems.ts';
 import { byPath } from './tree.ts';
 
@@ -10,6 +11,7 @@ import { byPath } from './tree.ts';
 /** What 32 bits with a sign can say, as in ext2's inodes: January 2038. */
 const LAST_TIME = 2 ** 31 - 1;
 
+type Sums = Pick<Slice, 'digest' | 'crc'>;
 type Header = Headers & { pax?: Record<string, string> | null };
 
 /** What the archive's entries are but for the digest of the blob that will hold the archive. */
@@ -46,11 +48,16 @@ export class TarIndexer {
     for (const event of ['drain', 'close']) this.#tar.on(event, () => this.#wake?.());
     this.#tar.on('entry', (header: Header, stream, next) => {
       const hash = createHash('sha256');
+      const sums = { crc: 0, digest: '' };
       stream.on('error', () => undefined); // the archive's own error says the same
-      stream.on('data', (piece) => hash.update(piece));
+      stream.on('data', (piece) => {
+        hash.update(piece);
+        sums.crc = crc32(piece, sums.crc);
+      });
       stream.on('end', () => {
         try {
-          this.#add(header, (stream as unknown as { offset: number }).offset + 512, hash);
+          sums.digest = hash.digest('hex');
+          this.#add(header, (stream as unknown as { offset: number }).offset + 512, sums);
           next();
         } catch (error) {
           next(error);
@@ -86,15 +93,15 @@ export class TarIndexer {
         .sort(byPath);
   }
 
-  #add(header: Header, offset: number, hash: Hash): void {
+  #add(header: Header, offset: number, sums: Sums): void {
     const path = this.#safe(header.name);
-    const draft = this.#draft(header, path, offset, hash);
+    const draft = this.#draft(header, path, offset, sums);
     this.#linked.delete(path);
     this.#drafts.set(path, draft);
     if (header.type === 'link') this.#linked.add(path).add(this.#safe(header.linkname ?? ''));
   }
 
-  #draft(header: Header, path: string, offset: number, hash: Hash): Draft {
+  #draft(header: Header, path: string, offset: number, sums: Sums): Draft {
     const pax = header.pax ?? {};
     if (Object.keys(pax).some((key) => key.startsWith('GNU.sparse'))) this.#refuse(path, 'a sparse file');
     const attributes = {
@@ -108,8 +115,7 @@ export class TarIndexer {
       case 'file':
       case 'contiguous-file': {
         const size = header.size ?? 0;
-        const digest = hash.digest('hex');
-        return (blob) => ({ ...attributes, type: 'file', content: { blob, offset, size, digest } });
+        return (blob) => ({ ...attributes, type: 'file', content: { blob, offset, size, ...sums } });
       }
       case 'directory':
         return () => ({ ...attributes, type: 'directory' });

@@ -1,6 +1,5 @@
 import type { Headers } from 'tar-stream';
 import type { Entry, Tree } from '../model/artifact.ts';
-import type { Contents } from './filewriter.ts';
 import { inodeOf } from './tree.ts';
 
 const TYPES = {
@@ -13,6 +12,9 @@ const TYPES = {
 } as const;
 /** What the octal digits of a header have room for; larger numbers go into a pax header. */
 const LARGEST_ID = 0o777777;
+
+/** The contents of files in the order in which they are asked for, in pieces that together are the file. */
+export type Contents = (entries: readonly Entry[]) => AsyncGenerator<{ entry: Entry; piece: Buffer }>;
 
 /** A tree as a tar archive, as GNU tar and bsdtar unpack it: owners by number, devices, hard links. */
 export async function* tarOfTree(tree: Tree, contents: Contents): AsyncGenerator<Buffer> {

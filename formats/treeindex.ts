@@ -1,90 +1,104 @@
 import { isAscii } from 'node:buffer';
-import type { Entry, Tree } from '../model/artifact.ts';
+import type { Digest, Entry, LinkEntry, Slice, Tree } from '../model/artifact.ts';
+import { isFile } from './tree.ts';
 
-/** Trees as bytes. What a tree has in common with one that is at hand is neither parsed nor written again. */
-
-const FIRST_LINE = '{"smol":"tree","version":1}\n';
-const NEWLINE = 10;
-
-/** A tree with its index: a first line with the version, then an entry a line, in order. */
-export class IndexedTree {
-  readonly tree: Tree;
-  readonly index: Buffer;
-  #lines: Uint32Array | undefined;
-
-  constructor(tree: Tree, index: Buffer) {
-    this.tree = tree;
-    this.index = index;
-  }
-
-  /** Where the line of each entry begins, and where the last one ends. */
-  get lines(): Uint32Array {
-    if (this.#lines === undefined) {
-      this.#lines = new Uint32Array(this.tree.length + 1).fill(this.index.length);
-      let at = FIRST_LINE.length;
-      for (let n = 0; n < this.tree.length; n++) {
-        this.#lines[n] = at;
-        at = this.index.indexOf(NEWLINE, at) + 1;
-      }
-    }
-    return this.#lines;
-  }
+/**
+ * Trees as bytes: JSON, a member for each attribute with that of all entries. An object for each entry would take three
+ * times the bytes and the time, most of them for the names of attributes.
+ */
+interface Index {
+  readonly smol: 'tree';
+  readonly version: 2;
+  readonly paths: readonly string[];
+  /** A letter for each entry, as in the first column of ls(1). */
+  readonly types: string;
+  readonly modes: readonly number[];
+  readonly uids: readonly number[];
+  readonly gids: readonly number[];
+  readonly mtimes: readonly (number | null)[];
+  /** Of each symbolic link. */
+  readonly targets: readonly string[];
+  /** Of each device: major and minor number. */
+  readonly devices: readonly (readonly [number, number])[];
+  readonly blobs: readonly Digest[];
+  /** Of each file, as those that follow: which of the blobs. */
+  readonly contents: readonly number[];
+  readonly offsets: readonly number[];
+  readonly sizes: readonly number[];
+  /** All in one. */
+  readonly digests: string;
+  readonly crcs: readonly (number | null)[];
+  /** Which of the files have the mark. */
+  readonly hard: readonly number[];
 }
 
-/** A tree with its index. Lines of entries that are in `like` too, the same objects, are taken from there. */
-export function indexTree(tree: Tree, like?: IndexedTree): IndexedTree {
-  const pieces: Buffer[] = [Buffer.from(FIRST_LINE)];
-  let fresh: string[] = [];
-  const known = like?.tree ?? [];
-  let next = 0;
-  for (let n = 0; n < tree.length; ) {
-    const entry = tree[n]!;
-    while (next < known.length && known[next]!.path < entry.path) next++;
-    const first = next;
-    while (next < known.length && n < tree.length && known[next] === tree[n]) {
-      next++;
-      n++;
-    }
-    if (next > first) {
-      pieces.push(Buffer.from(fresh.join('')), like!.index.subarray(like!.lines[first], like!.lines[next]));
-      fresh = [];
-    } else {
-      fresh.push(`${JSON.stringify(entry)}\n`);
-      n++;
-    }
-  }
-  return new IndexedTree(tree, Buffer.concat([...pieces, Buffer.from(fresh.join(''))]));
+const LETTERS: Readonly<Record<Entry['type'], string>> = {
+  file: '-',
+  directory: 'd',
+  symlink: 'l',
+  character: 'c',
+  block: 'b',
+  fifo: 'p',
+};
+const TYPES = new Map(Object.entries(LETTERS).map(([type, letter]) => [letter, type as Entry['type']]));
+const DIGEST = 64;
+
+/** The bytes of a tree. */
+export function indexOf(tree: Tree): Buffer {
+  const files = tree.filter(isFile);
+  const blobs = new Map<Digest, number>();
+  for (const { content } of files) if (!blobs.has(content.blob)) blobs.set(content.blob, blobs.size);
+  const index: Index = {
+    smol: 'tree',
+    version: 2,
+    paths: tree.map(({ path }) => path),
+    types: tree.map(({ type }) => LETTERS[type]).join(''),
+    modes: tree.map(({ mode }) => mode),
+    uids: tree.map(({ uid }) => uid),
+    gids: tree.map(({ gid }) => gid),
+    mtimes: tree.map(({ mtime }) => mtime ?? null),
+    targets: tree.filter((entry) => entry.type === 'symlink').map((entry) => (entry as LinkEntry).target),
+    devices: tree.flatMap((entry) => ('major' in entry ? [[entry.major, entry.minor] as const] : [])),
+    blobs: [...blobs.keys()],
+    contents: files.map(({ content }) => blobs.get(content.blob)!),
+    offsets: files.map(({ content }) => content.offset),
+    sizes: files.map(({ content }) => content.size),
+    digests: files.map(({ content }) => content.digest).join(''),
+    crcs: files.map(({ content }) => content.crc ?? null),
+    hard: files.flatMap(({ hard }, n) => (hard ? [n] : [])),
+  };
+  return Buffer.from(JSON.stringify(index));
 }
 
-/** The tree that an index is of. Entries whose lines are in `like` too, if that is about as large, are the same objects. Throws a SyntaxError on anything else. */
-export function parseIndex(index: Buffer, like?: IndexedTree): IndexedTree {
-  const isIndex = index.toString('latin1', 0, FIRST_LINE.length) === FIRST_LINE && index.at(-1) === NEWLINE;
-  if (!isIndex) throw new SyntaxError('this is no index of a tree');
-  // Line by line takes longer: it must be likely that many lines are the same.
-  const isLike = like !== undefined && 2 * like.index.length > index.length;
-  return new IndexedTree(isLike ? entriesLike(index, like) : entriesOf(index), index);
-}
-
-function entriesOf(index: Buffer): Tree {
+/** The tree that such bytes are of. Throws a SyntaxError on any that are of none. */
+export function parseIndex(bytes: Buffer): Tree {
   // Most are ASCII, which takes a fraction of the time to read.
-  const text = index.toString(isAscii(index) ? 'latin1' : 'utf8', FIRST_LINE.length, index.length - 1);
-  return JSON.parse(`[${text.replaceAll('\n', ',')}]`) as Tree;
+  const index = JSON.parse(bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8')) as Index;
+  if (index?.smol !== 'tree' || index.version !== 2) throw new SyntaxError('this is no index of a tree');
+  const { paths, types, modes, uids, gids, mtimes, targets, devices } = index;
+  const hard = new Set(index.hard);
+  let [file, link, device] = [0, 0, 0];
+  return paths.map((path, n): Entry => {
+    const type = TYPES.get(types[n]!)!;
+    const own = { path, mode: modes[n]!, uid: uids[n]!, gid: gids[n]!, type };
+    // What not all have is added: to spread it into another object would take twice the memory.
+    const entry = own as Writable<Entry>;
+    const mtime = mtimes[n]!;
+    if (mtime !== null) entry.mtime = mtime;
+    if (entry.type === 'file') {
+      entry.content = sliceOf(index, file);
+      if (hard.has(file++)) entry.hard = true;
+    } else if (entry.type === 'symlink') entry.target = targets[link++]!;
+    else if (entry.type === 'character' || entry.type === 'block') [entry.major, entry.minor] = devices[device++]!;
+    return entry;
+  });
 }
 
-function entriesLike(index: Buffer, { tree, lines, index: known }: IndexedTree): Tree {
-  const entries: Entry[] = [];
-  let next = 0;
-  for (let at = FIRST_LINE.length; at < index.length; ) {
-    const end = index.indexOf(NEWLINE, at) + 1;
-    const [from, to] = [lines[next]!, lines[next + 1]];
-    if (to !== undefined && to - from === end - at && index.compare(known, from, to, at, end) === 0) {
-      entries.push(tree[next++]!);
-    } else {
-      const entry = JSON.parse(index.toString('utf8', at, end)) as Entry;
-      entries.push(entry);
-      while (next < tree.length && tree[next]!.path <= entry.path) next++;
-    }
-    at = end;
-  }
-  return entries;
+type Writable<T> = T extends unknown ? { -readonly [K in keyof T]: T[K] } : never;
+
+function sliceOf({ blobs, contents, offsets, sizes, digests, crcs }: Index, n: number): Slice {
+  const [blob, offset, size] = [blobs[contents[n]!]!, offsets[n]!, sizes[n]!];
+  const digest = digests.slice(n * DIGEST, (n + 1) * DIGEST);
+  const crc = crcs[n]!;
+  return crc === null ? { blob, offset, size, digest } : { blob, offset, size, digest, crc };
 }

@@ -1,4 +1,5 @@
 import type { Artifact, Blob, Digest, Entry, Tree, TreeArtifact } from './artifact.ts';
+import type { BlockSink, ExtentMap } from './extents.ts';
 import type { Json } from './json.ts';
 
 /** A limited resource that a step holds while it works. */
@@ -67,6 +68,8 @@ export interface BlobStore {
   verifiedFile(digest: Digest): Promise<string>;
   /** The contents of the files, in order, in pieces; each file's digest is checked as its last piece is given. */
   readEntries(entries: readonly Entry[], signal: AbortSignal): AsyncGenerator<{ entry: Entry; piece: Buffer }>;
+  /** Writes the bytes of all sources of a map to where they go, each verified. */
+  copy(map: ExtentMap, sink: BlockSink, signal: AbortSignal): Promise<void>;
   /** All bytes of one file of a tree. */
   readEntry(entry: Entry, signal: AbortSignal): Promise<Buffer>;
   putTree(tree: Tree): Promise<TreeArtifact>;

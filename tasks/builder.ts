@@ -1,6 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { type FileSystemName, layOutDisk, smallestDisk } from '../formats/disk.ts';
+import { type FileSystemName, layOutDisk, mapOf, smallestDisk } from '../formats/disk.ts';
+import { parseMap } from '../formats/extentmap.ts';
 import type { Member } from '../formats/tarball.ts';
 import { Volume } from '../formats/volume.ts';
 import { BrokenVolume } from '../formats/volumeform.ts';
@@ -145,7 +146,7 @@ async function diskWith(
 ): Promise<string> {
   const file = path.join(folder, `${partition}.img`);
   const disk = layOutDisk(tree, { size: smallestDisk(tree, fs, room), partition, fs }, `${key} ${partition}`)!;
-  await writeImage(file, disk, (entries) => store.readEntries(entries, signal));
+  await writeImage(file, parseMap(mapOf(disk)), store, signal);
   return file;
 }
 

@@ -38,7 +38,6 @@ export const compose: Task = {
     const tree = orphans.length === 0 && owned[0]?.path === '' ? owned : withParents(owned);
     const date = sourceDate ?? tree.reduce((newest, entry) => Math.max(newest, entry.mtime ?? 0), 0);
     const time = date === 0 ? FALLBACK_TIME : date;
-    // What stays as it is stays the same object: the store need not write it again.
     return store.putTree(tree.map((entry) => ((entry.mtime ?? Infinity) <= time ? entry : { ...entry, mtime: time })));
   },
 };

@@ -1,11 +1,10 @@
 import { statSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { CoalescingSink } from '../formats/sink.ts';
 import { asProblem } from '../host/files.ts';
+import { SparseFile } from '../host/sparsefile.ts';
 import type { Blob } from '../model/artifact.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
-import { SparseFile } from './sparsefile.ts';
 import { Bound, type Compression, reading, UNCOMPRESSORS, uncompressed } from './uncompress.ts';
 
 interface Options {
@@ -28,16 +27,16 @@ export const disk: Task = {
     const name = 'disk.img';
     const file = path.join(await context.scratch(), name);
     await reading(source, context, async () => {
-      await using sparse = new SparseFile(await open(file, 'wx'));
+      using sparse = new SparseFile(file, 0);
       const sink = new CoalescingSink(sparse);
       let size = 0;
       for await (const chunk of await uncompressed(packed, compression, bound, context)) {
         bound.count(chunk.length);
-        await sink.write(size, chunk);
+        sink.write(size, chunk);
         size += chunk.length;
       }
-      await sink.flush();
-      await sparse.truncate(size);
+      sink.flush();
+      sparse.truncate(size);
     }).catch((error: unknown) => {
       throw asProblem(error, file);
     });

@@ -1,71 +1,51 @@
-import { open } from 'node:fs/promises';
+import { closeSync, openSync } from 'node:fs';
 import path from 'node:path';
-import {
-  type Disk,
-  type DiskForm,
-  type FileSystemName,
-  layOutDisk,
-  ownerOf,
-  smallestDisk,
-  writeDisk,
-} from '../formats/disk.ts';
-import type { Contents } from '../formats/filewriter.ts';
+import { ownerOf } from '../formats/disk.ts';
+import { parseMap } from '../formats/extentmap.ts';
 import { patchOf } from '../formats/patch.ts';
-import type { Extent } from '../formats/sink.ts';
-import { contentSize, largestDirectories } from '../formats/tree.ts';
-import { asProblem, writeAll } from '../host/files.ts';
-import type { Tree, TreeArtifact } from '../model/artifact.ts';
-import { imageTooSmall } from '../model/problems.ts';
-import { CorruptBlob, type Step, type StepContext, type Task } from '../model/step.ts';
-import type { ImageSize } from '../model/words.ts';
-import { SparseFile } from './sparsefile.ts';
-
-/** What an image step is told. */
-export interface ImageOptions {
-  readonly target: string;
-  /** The name of the root partition. */
-  readonly partition: string;
-  readonly size: ImageSize;
-  readonly fs: FileSystemName;
-}
+import { CoalescingSink, type Extent } from '../formats/sink.ts';
+import { asProblem, writeAllSync } from '../host/files.ts';
+import { SparseFile } from '../host/sparsefile.ts';
+import type { Blob, Digest, TreeArtifact } from '../model/artifact.ts';
+import type { ExtentMap } from '../model/extents.ts';
+import { type BlobStore, CorruptBlob, type Step, type StepContext, type Task } from '../model/step.ts';
+import { type LayoutOptions, layoutStep } from './layout.ts';
 
 /**
- * A disk image, written straight from a tree. Its digest is its key: the identifiers in it come from the key, and each
- * file is checked as it is copied, so two images have the same bytes if, and only if, they have the same key. To hash
- * hundreds of megabytes would say no more. Where the last image is still in place and untouched, it is made into the
- * new one by writing what differs; the bytes are the same as if all of it had been written.
+ * A disk image, written straight from the blobs that hold a tree's files. Its digest is its key: what lies where is an
+ * input, and each file is checked as it is copied, so two images have the same bytes if, and only if, they have the same
+ * key. To hash hundreds of megabytes would say no more. Where the last image is still in place and untouched, it is made
+ * into the new one by writing what differs; the bytes are the same as if all of it had been written.
  */
 export const image: Task = {
   kind: 'image',
-  version: 3,
+  version: 4,
   summary: 'a bootable disk image from a tree',
   pool: 'disk',
   async run(context: StepContext) {
-    const options = context.options as unknown as ImageOptions;
-    const tree = await context.store.readTree(context.inputs.tree as TreeArtifact);
-    const disk = diskOf(options, tree, context.key);
-    if (disk === undefined) throw tooSmall(options, tree);
-    const contents: Contents = (entries) => context.store.readEntries(entries, context.signal);
+    const { store, signal, key } = context;
+    const map = await mapIn(store, (context.inputs.layout as Blob).digest);
     const name = 'disk.img';
     const file = path.join(await context.scratch(), name);
     try {
-      const patch = await patchOfPrior(disk, contents, context);
-      if (patch === undefined || !(await context.prior!.take(file))) await writeImage(file, disk, contents);
-      else await writeExtents(file, patch);
-      return { kind: 'publication', file: name, size: disk.size, digest: context.key };
+      const patch = await patchOfPrior(map, context);
+      if (patch !== undefined && (await context.prior!.take(file))) writeExtents(file, patch);
+      else await writeImage(file, map, store, signal);
+      return { kind: 'publication', file: name, size: map.size, digest: key };
     } catch (error) {
       throw asProblem(error, file);
     }
   },
-  async locate({ store, options, inputs }, position) {
+  async locate({ store, inputs }, position) {
     const tree = await store.readTree(inputs.tree as TreeArtifact);
-    const disk = diskOf(options as unknown as ImageOptions, tree, '');
-    return disk === undefined ? 'the image' : ownerOf(disk, position);
+    return ownerOf(await mapIn(store, (inputs.layout as Blob).digest), tree, position);
   },
 };
 
-export function imageStep(options: ImageOptions, tree: Step, file: string): Step {
-  return { name: imageStepName(options.target), task: image, options: { ...options }, inputs: { tree }, publish: file };
+/** The tree is an input too: it stands for the blobs that the image is copied from. */
+export function imageStep(options: LayoutOptions, tree: Step, file: string): Step {
+  const name = imageStepName(options.target);
+  return { name, task: image, options: {}, inputs: { tree, layout: layoutStep(options, tree) }, publish: file };
 }
 
 /** The name of the step that makes the image of a target. */
@@ -73,30 +53,24 @@ export function imageStepName(target: string): string {
   return `image ${target}`;
 }
 
-/** The disk that an image step with a key writes of a tree; undefined if the tree does not fit. `like` is one much like it. */
-export function diskOf(options: ImageOptions, tree: Tree, key: string, like?: Disk): Disk | undefined {
-  return layOutDisk(tree, formOf(options, tree), key, like);
-}
-
-/** The size of what is to be as small as it can comes from the tree. */
-function formOf({ size, partition, fs }: ImageOptions, tree: Tree): DiskForm {
-  if ('bytes' in size) return { size: size.bytes, partition, fs };
-  const free = size.free + Math.ceil((contentSize(tree) * size.percent) / 100);
-  return { size: smallestDisk(tree, fs, free), partition, fs };
-}
-
-function tooSmall({ target, size, fs }: ImageOptions, tree: Tree) {
-  return imageTooSmall(target, (size as { bytes: number }).bytes, smallestDisk(tree, fs), largestDirectories(tree, 10));
+/** The map of extents that a layout step made. */
+export async function mapIn(store: BlobStore, digest: Digest): Promise<ExtentMap> {
+  return parseMap(await store.readBytes(digest));
 }
 
 /** What makes the last image into this one; undefined if there is none in place, or it is no shorter way. */
-async function patchOfPrior(disk: Disk, contents: Contents, context: StepContext): Promise<Extent[] | undefined> {
-  const { prior, store } = context;
+async function patchOfPrior(map: ExtentMap, { prior, store, signal }: StepContext): Promise<Extent[] | undefined> {
   if (prior === undefined) return undefined;
   try {
-    const tree = await store.readTree({ digest: prior.inputs.tree! });
-    const before = diskOf(prior.options as unknown as ImageOptions, tree, prior.key, disk);
-    return before && (await patchOf(before, disk, contents));
+    const patch = patchOf(await mapIn(store, prior.inputs.layout!), map);
+    if (patch === undefined) return undefined;
+    const extents: Extent[] = patch.blank.map(([from, to]) => ({ position: from, bytes: Buffer.alloc(to - from) }));
+    const write = (position: number, bytes: Uint8Array, length = bytes.length) => {
+      extents.push({ position, bytes: Buffer.concat([bytes], length) });
+    };
+    // Before the last image is touched: what is asked of the cache may fail.
+    await store.copy(patch.changed, { write }, signal);
+    return extents;
   } catch (error) {
     // What the last image was made of need not be in the cache any more; what this one is made of is asked for again.
     if (error instanceof CorruptBlob) return undefined;
@@ -105,17 +79,18 @@ async function patchOfPrior(disk: Disk, contents: Contents, context: StepContext
 }
 
 /** Writes a disk into a new file, with holes where nothing is. */
-export async function writeImage(file: string, disk: Disk, contents: Contents): Promise<void> {
-  await using sparse = new SparseFile(await open(file, 'wx'));
-  await sparse.truncate(disk.size);
-  await writeDisk(disk, contents, sparse);
+export async function writeImage(file: string, map: ExtentMap, store: BlobStore, signal: AbortSignal): Promise<void> {
+  using sparse = new SparseFile(file, map.size);
+  const sink = new CoalescingSink(sparse);
+  await store.copy(map, sink, signal);
+  sink.flush();
 }
 
-async function writeExtents(file: string, patch: readonly Extent[]): Promise<void> {
-  const handle = await open(file, 'r+');
+function writeExtents(file: string, patch: readonly Extent[]): void {
+  const handle = openSync(file, 'r+');
   try {
-    for (const { position, bytes } of patch) await writeAll(handle, position, bytes);
+    for (const { position, bytes } of patch) writeAllSync(handle, position, bytes);
   } finally {
-    await handle.close();
+    closeSync(handle);
   }
 }

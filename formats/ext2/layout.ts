@@ -1,5 +1,5 @@
 import type { Entry, Tree } from '../../model/artifact.ts';
-import { countInodes, type DirectoryForm, type Inode, inodesOf, mapBlocks } from '../inodes.ts';
+import { countInodes, type DirectoryForm, type Inode, inodesOf, mapBlocks, type Run } from '../inodes.ts';
 import { blockSizeFor, FIRST_INODE, type Geometry, geometry } from './geometry.ts';
 
 /** Which inode and which blocks each entry of a tree gets. Nothing here reads a byte of any file. */
@@ -43,7 +43,7 @@ export function layOut(tree: Tree, size: number): Ext2Layout | undefined {
   const allocator = new Allocator(geo);
   const numbering = { first: FIRST_INODE, fastSymlink: FAST_SYMLINK, directories: directoriesOf(blockSize) };
   const inodes = inodesOf(tree, numbering, (length) =>
-    mapBlocks(Math.ceil(length / blockSize), blockSize / 4, () => allocator.take()),
+    mapBlocks(Math.ceil(length / blockSize), blockSize / 4, (blocks) => allocator.take(blocks)),
   );
   return allocator.isFull ? undefined : { geometry: geo, inodes, used: allocator.used() };
 }
@@ -61,14 +61,20 @@ class Allocator {
     this.#next = geo.groups[0]!.data;
   }
 
-  take(): number {
+  /** The next so many blocks, or as many as are left in their group. */
+  take(blocks: number): Run {
     for (;;) {
       const group = this.#geometry.groups[this.#group]!;
-      if (this.#next < group.start + group.blocks) return this.#next++;
+      const first = this.#next;
+      const count = Math.min(blocks, group.start + group.blocks - first);
+      if (count > 0) {
+        this.#next += count;
+        return [first, count];
+      }
       const next = this.#geometry.groups[this.#group + 1];
       if (next === undefined) {
         this.isFull = true;
-        return 0;
+        return [0, blocks];
       }
       this.#group++;
       this.#next = next.data;

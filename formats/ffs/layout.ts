@@ -1,5 +1,5 @@
 import type { Entry, Tree } from '../../model/artifact.ts';
-import { countInodes, DIRECT, type DirectoryForm, type Inode, inodesOf, mapBlocks } from '../inodes.ts';
+import { countInodes, DIRECT, type DirectoryForm, type Inode, inodesOf, mapBlocks, type Run } from '../inodes.ts';
 import { FIRST_INODE, FRAGMENTS, fragmentsOf, type Geometry, geometry, type Version } from './geometry.ts';
 
 /** Which inode and which fragments each entry of a tree gets. Nothing here reads a byte of any file. */
@@ -43,9 +43,14 @@ export function layOut(tree: Tree, size: number, version: Version): FfsLayout | 
     const count = Math.ceil(length / blockSize);
     // A file that needs indirect blocks has no fragments: its last block is whole (fs.h: blksize).
     const tail = count <= DIRECT ? Math.ceil((length % blockSize) / fragmentSize) : 0;
-    return mapBlocks(count, blockSize / pointerSize, (index) =>
-      allocator.take(index === count - 1 && tail > 0 ? tail : FRAGMENTS),
-    );
+    if (tail === 0) return mapBlocks(count, blockSize / pointerSize, (blocks) => allocator.take(blocks));
+    let whole = count - 1;
+    return mapBlocks(count, blockSize / pointerSize, (blocks) => {
+      if (whole === 0) return allocator.takePart(tail);
+      const run = allocator.take(Math.min(blocks, whole));
+      whole -= run[1];
+      return run;
+    });
   });
   return allocator.isFull ? undefined : { geometry: geo, inodes, used: allocator.used };
 }
@@ -67,18 +72,27 @@ class Allocator {
     this.#next = geo.data + geo.summaryFragments;
   }
 
-  take(count: number): number {
+  /** The next so many whole blocks, or as many as are left in their group. */
+  take(blocks: number): Run {
+    const first = this.#room(FRAGMENTS);
+    const count = this.isFull ? blocks : Math.min(blocks, Math.floor((this.#end - first) / FRAGMENTS));
+    if (!this.isFull) this.#use(first, count * FRAGMENTS);
+    return [first, count];
+  }
+
+  /** So many fragments of one block. */
+  takePart(fragments: number): Run {
+    const first = this.#room(fragments);
+    if (!this.isFull) this.#use(first, fragments);
+    return [first, 1];
+  }
+
+  /** Where the next fragments are free that lie in one block; at most one block of them. */
+  #room(fragments: number): number {
     for (;;) {
       const within = this.#next % FRAGMENTS;
-      const at = within + count > FRAGMENTS ? this.#next - within + FRAGMENTS : this.#next;
-      const start = this.#group * this.#geometry.perGroup;
-      if (at + count <= start + fragmentsOf(this.#geometry, this.#group)) {
-        this.#next = at + count;
-        const last = this.used.at(-1);
-        if (last !== undefined && last[1] === at) last[1] = this.#next;
-        else this.used.push([at, this.#next]);
-        return at;
-      }
+      const at = within + fragments > FRAGMENTS ? this.#next - within + FRAGMENTS : this.#next;
+      if (at + fragments <= this.#end) return at;
       if (this.#group + 1 === this.#geometry.groups) {
         this.isFull = true;
         return 0;
@@ -86,5 +100,17 @@ class Allocator {
       this.#group++;
       this.#next = this.#group * this.#geometry.perGroup + this.#geometry.data;
     }
+  }
+
+  #use(first: number, fragments: number): void {
+    this.#next = first + fragments;
+    const last = this.used.at(-1);
+    if (last !== undefined && last[1] === first) last[1] = this.#next;
+    else this.used.push([first, this.#next]);
+  }
+
+  /** Where the group ends. */
+  get #end(): number {
+    return this.#group * this.#geometry.perGroup + fragmentsOf(this.#geometry, this.#group);
   }
 }

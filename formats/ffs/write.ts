@@ -1,5 +1,5 @@
 import type { FileSystem, Identity, Layout } from '../filesystem.ts';
-import { deviceNumber, type Inode, TYPE_BITS } from '../inodes.ts';
+import { countBlocks, DIRECT, deviceNumber, type Inode, TYPE_BITS, writePointers } from '../inodes.ts';
 import type { Extent } from '../sink.ts';
 import { FRAGMENTS, type Geometry, SUMMARY_SIZE, type Version } from './geometry.ts';
 import { groupBytes, type Summary, sum } from './group.ts';
@@ -23,7 +23,6 @@ function laidOut(layout: FfsLayout): Layout {
     inodes,
     free: (data - used.reduce((sum, [from, to]) => sum + to - from, 0)) * fragmentSize,
     tables: (identity) => tables(layout, identity),
-    withInodes: (others) => laidOut({ ...layout, inodes: others }),
   };
 }
 
@@ -58,61 +57,72 @@ function summaryBytes(geo: Geometry, summaries: readonly Summary[]): Buffer {
 
 function inodeTable({ geometry: geo, inodes }: FfsLayout, identity: Identity): Buffer {
   const table = Buffer.alloc((inodes.at(-1)!.number + 1) * geo.inodeSize);
+  // A view sets the fields of a large tree in a fraction of the time that a Buffer takes; but it checks nothing.
+  const view = new DataView(table.buffer, table.byteOffset, table.length);
+  const write = geo.version === 1 ? writeInode1 : writeInode2;
   for (const inode of inodes) {
-    const bytes = table.subarray(inode.number * geo.inodeSize, (inode.number + 1) * geo.inodeSize);
-    if (geo.version === 1) writeInode1(bytes, inode, geo, identity);
-    else writeInode2(bytes, inode, geo, identity);
+    write(view, inode.number * geo.inodeSize, inode, geo, identity);
+    const { entry, data, links, number } = inode;
+    table.writeUInt16LE(links, number * geo.inodeSize + 2);
+    // A short target stands where the pointers would.
+    if (entry.type === 'symlink' && data.length === 0) {
+      table.write(entry.target, number * geo.inodeSize + POINTERS[geo.version]);
+    }
   }
   return table;
 }
 
+/** Where an inode has its pointers: di_db of struct ufs1_dinode and ufs2_dinode. */
+const POINTERS = { 1: 40, 2: 112 } as const;
+
 /** struct ufs1_dinode (sys/ufs/ufs/dinode.h). */
-function writeInode1(bytes: Buffer, inode: Inode, geo: Geometry, identity: Identity): void {
+function writeInode1(view: DataView, at: number, inode: Inode, geo: Geometry, identity: Identity): void {
   const { entry } = inode;
-  const time = entry.mtime ?? identity.time;
-  bytes.writeUInt16LE(TYPE_BITS[entry.type] | entry.mode, 0);
-  bytes.writeUInt16LE(inode.links, 2);
-  bytes.writeBigUInt64LE(BigInt(inode.size), 8);
-  for (const field of [16, 24, 32]) bytes.writeInt32LE(time, field);
-  writePointers(bytes, inode, 40, 4);
-  bytes.writeUInt32LE(sectorsOf(inode, geo), 104);
-  bytes.writeInt32LE(generation(inode, identity), 108);
-  bytes.writeUInt32LE(entry.uid, 112);
-  bytes.writeUInt32LE(entry.gid, 116);
+  // Beyond 2038 there is no time here.
+  const time = Math.min(entry.mtime ?? identity.time, 2 ** 31 - 1);
+  view.setUint16(at, TYPE_BITS[entry.type] | entry.mode, true);
+  writeLong(view, at + 8, inode.size);
+  for (const field of [16, 24, 32]) view.setInt32(at + field, time, true);
+  writePlace(view, at + POINTERS[1], inode, 4);
+  view.setUint32(at + 104, sectorsOf(inode, geo), true);
+  view.setInt32(at + 108, generation(inode, identity), true);
+  view.setUint32(at + 112, entry.uid, true);
+  view.setUint32(at + 116, entry.gid, true);
 }
 
 /** struct ufs2_dinode. */
-function writeInode2(bytes: Buffer, inode: Inode, geo: Geometry, identity: Identity): void {
+function writeInode2(view: DataView, at: number, inode: Inode, geo: Geometry, identity: Identity): void {
   const { entry } = inode;
-  const time = BigInt(entry.mtime ?? identity.time);
-  bytes.writeUInt16LE(TYPE_BITS[entry.type] | entry.mode, 0);
-  bytes.writeUInt16LE(inode.links, 2);
-  bytes.writeUInt32LE(entry.uid, 4);
-  bytes.writeUInt32LE(entry.gid, 8);
-  bytes.writeUInt32LE(geo.blockSize, 12);
-  bytes.writeBigUInt64LE(BigInt(inode.size), 16);
-  bytes.writeBigUInt64LE(BigInt(sectorsOf(inode, geo)), 24);
-  for (const field of [32, 40, 48, 56]) bytes.writeBigInt64LE(time, field);
-  bytes.writeInt32LE(generation(inode, identity), 80);
-  writePointers(bytes, inode, 112, 8);
+  const time = entry.mtime ?? identity.time;
+  view.setUint16(at, TYPE_BITS[entry.type] | entry.mode, true);
+  view.setUint32(at + 4, entry.uid, true);
+  view.setUint32(at + 8, entry.gid, true);
+  view.setUint32(at + 12, geo.blockSize, true);
+  writeLong(view, at + 16, inode.size);
+  writeLong(view, at + 24, sectorsOf(inode, geo));
+  for (const field of [32, 40, 48, 56]) writeLong(view, at + field, time);
+  view.setInt32(at + 80, generation(inode, identity), true);
+  writePlace(view, at + POINTERS[2], inode, 8);
 }
 
-/** Where the contents are; or, in their place, a device's number or the target of a short link. */
-function writePointers(bytes: Buffer, { entry, pointers, data }: Inode, at: number, size: 4 | 8): void {
-  if (entry.type === 'character' || entry.type === 'block') bytes.writeUInt32LE(deviceNumber(entry), at);
-  else if (entry.type === 'symlink' && data.length === 0) bytes.write(entry.target, at);
-  else {
-    pointers.forEach((pointer, n) => {
-      bytes.writeUInt32LE(pointer, at + n * size);
-    });
-  }
+/** A 64-bit number. */
+function writeLong(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value >>> 0, true);
+  view.setInt32(at + 4, Math.floor(value / 2 ** 32), true);
+}
+
+/** Where the contents are; or, in their place, a device's number. */
+function writePlace(view: DataView, at: number, { entry, pointers }: Inode, size: 4 | 8): void {
+  if (entry.type === 'character' || entry.type === 'block') view.setUint32(at, deviceNumber(entry), true);
+  else writePointers(view, at, pointers, size, FRAGMENTS);
 }
 
 /** What an inode holds, in sectors of 512 bytes, its indirect blocks included. */
 function sectorsOf({ size, data, indirect }: Inode, { blockSize, fragmentSize }: Geometry): number {
-  const last = data.length <= 12 && size % blockSize > 0 ? Math.ceil((size % blockSize) / fragmentSize) : FRAGMENTS;
-  const fragments = data.length === 0 ? 0 : (data.length - 1 + indirect.length) * FRAGMENTS + last;
-  return (fragments * fragmentSize) / 512;
+  const blocks = countBlocks(data);
+  if (blocks === 0) return 0;
+  const last = blocks <= DIRECT && size % blockSize > 0 ? Math.ceil((size % blockSize) / fragmentSize) : FRAGMENTS;
+  return (((blocks - 1 + indirect.length) * FRAGMENTS + last) * fragmentSize) / 512;
 }
 
 /** A number that tells this inode from one that had its number before; NFS wants it. */

@@ -1,12 +1,15 @@
-import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { type Disk, type FileSystemName, layOutDisk, writeDisk } from '../../formats/disk.ts';
-import type { Contents } from '../../formats/filewriter.ts';
+import { type FileSystemName, layOutDisk, mapOf } from '../../formats/disk.ts';
+import { countSources, ownBytes, parseMap, SourceSlice, writeSource } from '../../formats/extentmap.ts';
+import { CoalescingSink } from '../../formats/sink.ts';
 import { withParents } from '../../formats/tree.ts';
 import { sha256 } from '../../host/files.ts';
+import { SparseFile } from '../../host/sparsefile.ts';
 import type { Entry } from '../../model/artifact.ts';
+import type { BlockSink, ExtentMap } from '../../model/extents.ts';
 
 export const TIME = 1_700_000_000;
 
@@ -38,24 +41,21 @@ export class Sample {
     return this;
   }
 
-  /** A disk with it. */
-  disk(fs: FileSystemName, size: number, seed = 'sample'): Disk {
+  /** What lies where on a disk with it. */
+  map(fs: FileSystemName, size: number, seed = 'sample'): ExtentMap {
     const disk = layOutDisk(withParents(this.entries), { fs, size, partition: 'sampleroot' }, seed);
     if (disk === undefined) throw new Error('the sample does not fit');
-    return disk;
+    return parseMap(mapOf(disk));
   }
 
-  /** The contents of its files, in pieces that are no multiple of a block, as a store may give them. */
-  read(): Contents {
-    const { contents } = this;
-    return async function* (entries) {
-      for (const entry of entries) {
-        if (entry.type !== 'file') continue;
-        const content = contents.get(entry.content.blob)!;
-        for (let at = 0; at < content.length; at += 1_000_003)
-          yield { entry, piece: content.subarray(at, at + 1_000_003) };
-      }
-    };
+  /** Copies all sources of a map to where they go, in pieces that are no multiple of a block, as a store may do. */
+  copy(map: ExtentMap, sink: BlockSink): void {
+    for (let n = 0; n < countSources(map); n++) {
+      const own = ownBytes(map, n);
+      const content = own ?? this.contents.get(new SourceSlice(map, n).blob)!;
+      const most = own === undefined ? 1_000_003 : own.length;
+      for (let at = 0; at < content.length; at += most) writeSource(map, n, at, content.subarray(at, at + most), sink);
+    }
   }
 
   /** The image of it, written for real. */
@@ -63,21 +63,27 @@ export class Sample {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'smol-image-'));
     t.teardown(() => rmSync(folder, { recursive: true, force: true }));
     const file = path.join(folder, 'disk.img');
-    const handle = openSync(file, 'w');
-    ftruncateSync(handle, size);
-    const write = async (position: number, bytes: Uint8Array) => {
-      writeSync(handle, bytes, 0, bytes.length, position);
-    };
-    await writeDisk(this.disk(fs, size, seed), this.read(), { write });
-    closeSync(handle);
+    using sparse = new SparseFile(file, size);
+    const sink = new CoalescingSink(sparse);
+    this.copy(this.map(fs, size, seed), sink);
+    sink.flush();
     return file;
   }
 
   /** The bytes of a disk with it, for one that is small. */
-  async bytes(disk: Disk): Promise<Buffer> {
-    const image = Buffer.alloc(disk.size);
-    const write = async (position: number, bytes: Uint8Array) => image.set(bytes, position);
-    await writeDisk(disk, this.read(), { write });
+  bytes(map: ExtentMap): Buffer {
+    const image = Buffer.alloc(map.size);
+    this.copy(map, into(image));
     return image;
   }
+}
+
+/** A sink that writes into a buffer. */
+export function into(image: Buffer): BlockSink {
+  return {
+    write: (position, bytes, length = bytes.length) => {
+      image.fill(0, position, position + length);
+      image.set(bytes, position);
+    },
+  };
 }

@@ -1,0 +1,27 @@
+import type { Digest } from './artifact.ts';
+
+/** What a disk is made of. Positions and lengths are in bytes. */
+
+/** Where an image goes; what is never written reads as zeros. */
+export interface BlockSink {
+  /** Writes bytes and, up to `length`, zeros after them; has taken them when it returns. */
+  write(position: number, bytes: Uint8Array, length?: number): void;
+}
+
+/**
+ * What lies where on a disk: sources of bytes, and the extents that the bytes of each fill one after the other; what is left of the
+ * last one is zeros. In columns, since there are as many sources as a system has files.
+ */
+export interface ExtentMap {
+  /** Of the disk. */
+  readonly size: number;
+  readonly blobs: readonly Digest[];
+  /** Bytes that are in no blob: tables, directories. */
+  readonly own: Buffer;
+  /** Of each source five numbers: which of the blobs, or -1 for `own`; offset; size; CRC-32, or -1; its first extent. Then one more. */
+  readonly sources: Float64Array;
+  /** SHA-256 of each source, 32 bytes; zeros for own bytes. */
+  readonly digests: Buffer;
+  /** Of each extent: position and length. */
+  readonly extents: Float64Array;
+}

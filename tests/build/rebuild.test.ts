@@ -32,14 +32,19 @@ test.serial('a second build does nothing, and after a change only what the chang
   const { mirror, box, build } = await project(t);
   const first = await build();
   exits(t, first, 0);
-  t.is(ranSteps(first).length, 15);
+  t.is(ranSteps(first).length, 16);
   const requests = mirror.requests.length;
 
   t.deepEqual(ranSteps(await build()), []);
   t.is(mirror.requests.length, requests);
 
   box.write('services/rescue/etc/rc', `${box.read('services/rescue/etc/rc')}# a line\n`);
-  t.deepEqual(ranSteps(await build()), ['compose rescue-i386', 'image rescue-i386', 'overlay services/rescue/etc']);
+  t.deepEqual(ranSteps(await build()), [
+    'compose rescue-i386',
+    'image rescue-i386',
+    'layout rescue-i386',
+    'overlay services/rescue/etc',
+  ]);
 
   // Back to what it was: all is known.
   box.write('services/rescue/etc/rc', box.read('services/rescue/etc/rc').replace('# a line\n', ''));
@@ -85,7 +90,12 @@ test.serial('after a small change an image is patched in place, into the bytes t
     };
     const rc = box.read('services/rescue/etc/rc');
     box.write('services/rescue/etc/rc', `${rc}# a line\n`);
-    t.deepEqual(ranSteps(await build()), ['compose rescue-i386', 'image rescue-i386', 'overlay services/rescue/etc']);
+    t.deepEqual(ranSteps(await build()), [
+      'compose rescue-i386',
+      'image rescue-i386',
+      'layout rescue-i386',
+      'overlay services/rescue/etc',
+    ]);
     t.is(inode(), first, 'it is the same file');
     await isAsWhole('one line more');
 

@@ -89,11 +89,11 @@ test.serial('what one machine made, a second one takes: it runs nothing but the 
   t.is(digestOf(second), digestOf(first));
   t.is(team.mirror.requests.length, requests, 'nothing was fetched from the mirror');
   const { hits, misses, received, sent } = remoteOf(again);
-  t.deepEqual([hits, misses, sent], [14, 0, 0]);
+  t.deepEqual([hits, misses, sent], [15, 0, 0]);
   t.true((received as number) > 0);
   // One for each record, one for each blob that was really needed, and the first one: at most two a step.
   const after = nginx.requests().slice(asked);
-  t.is(after.filter((line) => line.startsWith('GET /cache/ac/')).length, 14);
+  t.is(after.filter((line) => line.startsWith('GET /cache/ac/')).length, 15);
   t.true(after.length <= 2 * 15, after.join('\n'));
   t.true(
     after.every((line) => !line.startsWith('PUT')),
@@ -158,12 +158,12 @@ test.serial('the results are those of the standard, and a sentence says what the
   t.true(raw.toString().includes(`1: "${files[2]!.digest}"\n    2: ${files[2]!.size}\n`), raw.toString());
   const second = team.machine(remote, first);
   const told = await second.smol(['build', 'rescue', '--arch', 'i386']);
-  t.regex(told.stderr, /remote cache: 14 of 14 steps found \(100 %\), \d[\d.]* KiB received/);
+  t.regex(told.stderr, /remote cache: 15 of 15 steps found \(100 %\), \d[\d.]* KiB received/);
 });
 
 test.serial('nobody is believed but who is trusted, and no byte that is not what its digest says', async (t) => {
   const { nginx, team, remote, first } = await filled(t);
-  const all = 15;
+  const all = 16;
   const stranger = new Sandbox(t);
   const other = (await stranger.smol(['cache', 'key', 'other.pem'])).stdout.trim();
 
@@ -229,8 +229,8 @@ test.serial('namespaces keep apart what is trusted differently', async (t) => {
   const own = await build(pr, [], { SMOL_CACHE_KEY: team.keyFile });
   t.is(remoteOf(own).hits, 0);
   const reader = team.machine(`${remote}\nnamespace: pr2\nalsoRead: [trunk]`, first);
-  t.is(remoteOf(await build(reader)).hits, 14);
-  t.is(readdirSync(path.join(nginx.folder, 'cache/ac')).length, 28);
+  t.is(remoteOf(await build(reader)).hits, 15);
+  t.is(readdirSync(path.join(nginx.folder, 'cache/ac')).length, 30);
 });
 
 test.serial('who may write is who has the key, and --cache says otherwise for one build', async (t) => {
@@ -246,11 +246,11 @@ test.serial('who may write is who has the key, and --cache says otherwise for on
   t.regex(none.stderr, /no\.pem is no private key of Ed25519/);
 
   const before = nginx.requests().length;
-  t.is(ranSteps(await build(writer, ['--cache', 'remote:'])).length, 15);
+  t.is(ranSteps(await build(writer, ['--cache', 'remote:'])).length, 16);
   t.is(nginx.requests().length, before);
   // All anew, though both caches have it.
   const anew = await build(writer, ['--cache', 'local:w,remote:']);
-  t.is(ranSteps(anew).length, 15);
+  t.is(ranSteps(anew).length, 16);
   t.is(digestOf(writer), digestOf(first));
   t.deepEqual(ranSteps(await build(writer, ['--cache', 'local:rw,remote:r'])), []);
 
@@ -289,7 +289,7 @@ test.serial('a server that fails, hangs, breaks off or is not there costs little
     const result = await build(box);
     exits(t, result, 0);
     t.is(digestOf(box), digestOf(first));
-    t.is(ranSteps(result).length, 15);
+    t.is(ranSteps(result).length, 16);
     t.regex(String(remoteOf(result).trouble), why);
     t.is(notices(result).filter((text) => text.includes('without the remote cache')).length, 1);
     if (requests !== undefined) t.true(tried.length <= requests, `${tried.length}`);
@@ -359,7 +359,7 @@ test.serial('what breaks off half way is fetched again, or made', async (t) => {
   const result = await build(box);
   exits(t, result, 0);
   t.is(digestOf(box), digestOf(first));
-  t.is(remoteOf(result).hits, 14);
+  t.is(remoteOf(result).hits, 15);
 });
 
 test.serial('names and passwords, tokens, and certificates on both sides', async (t) => {
@@ -372,7 +372,7 @@ test.serial('names and passwords, tokens, and certificates on both sides', async
   t.regex(String(remoteOf(refused).trouble), /it answers 401: it does not know who asks/);
   const taken = await build(team.machine(remote, first), [], { SMOL_CACHE_AUTH: 'ci:s3cret' });
   t.true((remoteOf(taken).sent as number) > 0);
-  t.is(remoteOf(await build(team.machine(remote, first), [], { SMOL_CACHE_AUTH: 'ci:s3cret' })).hits, 14);
+  t.is(remoteOf(await build(team.machine(remote, first), [], { SMOL_CACHE_AUTH: 'ci:s3cret' })).hits, 15);
 
   const secure = await Nginx.start(t, { tls: { clients: true } });
   const at = (name: string) => path.join(secure.base, name);
@@ -383,7 +383,7 @@ test.serial('names and passwords, tokens, and certificates on both sides', async
   t.regex(String(remoteOf(anonymous).trouble), /it answers 400|certificate/);
   const known = `${tls}\ntls: {ca: ${at('ca.crt')}, cert: ${at('client.crt')}, key: ${at('client.key')}}`;
   t.true((remoteOf(await build(team.machine(known, first))).sent as number) > 0);
-  t.is(remoteOf(await build(team.machine(known, first))).hits, 14);
+  t.is(remoteOf(await build(team.machine(known, first))).hits, 15);
   const lost = team.machine(`${tls}\ntls: {ca: nowhere.crt}`, first);
   t.regex((await lost.smol(['build', 'rescue'])).stderr, /there is no file \S+nowhere\.crt/);
 
@@ -404,7 +404,7 @@ test.serial('what takes longer to fetch than it took to make is made', async (t)
   const result = await build(box);
   exits(t, result, 0);
   t.is(digestOf(box), digestOf(first));
-  t.is(remoteOf(result).hits, 14);
+  t.is(remoteOf(result).hits, 15);
   t.true(ranSteps(result).length === 1 && Date.now() - started < 30_000);
   // That somebody else is faster is no trouble of the server's.
   t.true((remoteOf(result).slower as number) > 0);

@@ -201,6 +201,7 @@ files:
     'compose web-amd64',
     `fetch file:${box.path('services/web/tool.sh')}`,
     'image web-amd64',
+    'layout web-amd64',
     'place /usr/local/bin/tool of web-amd64',
   ]);
 

@@ -343,7 +343,11 @@ curl -sS -r 2-3 ${url} | cmp - etc/page
   t.deepEqual(mirror.requests, []);
   const moved = await box.smol(['update', url]);
   exits(t, moved, 0);
-  t.deepEqual(ranSteps(await build()), ['image web-amd64', 'services/web/postinst/get.sh of web-amd64']);
+  t.deepEqual(ranSteps(await build()), [
+    'image web-amd64',
+    'layout web-amd64',
+    'services/web/postinst/get.sh of web-amd64',
+  ]);
   t.is(textsOf(image, ['etc/again'])[0], 'the second page\n');
   // Nothing new, where nothing new may be had.
   box.write('services/web/postinst/get.sh', 'curl -sSf http://pages.test/new > etc/new\n');

@@ -31,7 +31,7 @@ test.serial('a build leaves a trace and its events, and smol trace says what its
   t.true(lines.every((line, n) => n === 0 || line.at >= lines[n - 1].at));
 
   const { traceEvents } = JSON.parse(box.read('.smol/trace.json'));
-  t.is(traceEvents.length, 15);
+  t.is(traceEvents.length, 16);
   // No two steps of one lane overlap.
   for (const a of traceEvents) {
     for (const b of traceEvents) {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { countSources, ownBytes, sizeOf, slicesOf, writeSource } from '../formats/extentmap.ts';
+import { BLOB, FIELDS, OFFSET, sourcesOf, writeSource } from '../formats/extentmap.ts';
 import { indexOf, parseIndex } from '../formats/treeindex.ts';
 import { asProblem, pieces, sha256, signature, walk } from '../host/files.ts';
 import {
@@ -14,15 +14,15 @@ import {
   type Tree,
   type TreeArtifact,
 } from '../model/artifact.ts';
-import type { BlockSink, ExtentMap } from '../model/extents.ts';
+import type { BlockSink, ExtentMap, Piece, Sources } from '../model/extents.ts';
 import { type BlobStore, CorruptBlob, type IntakeChecks } from '../model/step.ts';
 import { takeIn } from './intake.ts';
-import { BadSlice, type Piece, SliceReader } from './slices.ts';
+import { BadSource, SourceReader } from './sources.ts';
 
 /** Where cacache keeps contents: the second version of its layout. */
 const CONTENT = path.join('content-v2', 'sha256');
-/** How long the event loop waits for a copy to let it turn: milliseconds. */
-const TURN = 10;
+/** How many bytes are copied before the event loop turns: some milliseconds. */
+const TURN = 8 * 1024 * 1024;
 /** How many entries of trees are kept in memory: three of a base system, and many small ones. */
 const REMEMBERED = 40_000;
 
@@ -93,38 +93,34 @@ export class Store implements BlobStore {
 
   async *readEntries(entries: readonly Entry[], signal: AbortSignal): AsyncGenerator<{ entry: Entry; piece: Buffer }> {
     const files = entries.filter((entry) => entry.type === 'file' && entry.content.size > 0) as FileEntry[];
-    using reader = new SliceReader((digest) => this.#path(digest));
-    try {
-      for (const { index, bytes } of reader.read(files.map(({ content }) => content))) {
-        signal.throwIfAborted();
-        yield { entry: files[index]!, piece: bytes };
-      }
-    } catch (error) {
-      if (!(error instanceof BadSlice)) throw error;
-      const { path: name, content } = files[error.index]!;
-      throw this.#corrupt(content.blob, `${error.message} in ${name}`);
+    for (const { index, bytes } of this.#pieces(sourcesOf(files))) {
+      signal.throwIfAborted();
+      yield { entry: files[index]!, piece: bytes };
     }
   }
 
   async copy(map: ExtentMap, sink: BlockSink, signal: AbortSignal): Promise<void> {
-    const slices = slicesOf(map);
-    using reader = new SliceReader((digest) => this.#path(digest));
-    const pieces = reader.read(slices);
-    let turned = performance.now();
+    let copied = 0;
+    for (const piece of this.#pieces(map)) {
+      writeSource(map, piece, sink);
+      copied += piece.bytes.length;
+      if (copied < TURN) continue;
+      copied = 0;
+      await setImmediate();
+      signal.throwIfAborted();
+    }
+  }
+
+  /** Reads sources; a blob that turns out to be bad is removed. */
+  *#pieces(sources: Sources): Generator<Piece> {
+    using reader = new SourceReader((digest) => this.#path(digest));
     try {
-      for (let n = 0; n < countSources(map); n++) {
-        const own = ownBytes(map, n);
-        if (own !== undefined) writeSource(map, n, 0, own, sink);
-        else copySource(map, n, pieces, sink);
-        if (performance.now() - turned < TURN) continue;
-        await setImmediate();
-        signal.throwIfAborted();
-        turned = performance.now();
-      }
+      yield* reader.read(sources);
     } catch (error) {
-      if (!(error instanceof BadSlice)) throw error;
-      const { blob, offset } = slices[error.index]!;
-      throw this.#corrupt(blob, `${error.message} at byte ${offset}`);
+      if (!(error instanceof BadSource)) throw error;
+      const at = error.index * FIELDS;
+      const blob = sources.blobs[sources.sources[at + BLOB]!]!;
+      throw this.#corrupt(blob, `${error.message} from byte ${sources.sources[at + OFFSET]!} on`);
     }
   }
 
@@ -198,14 +194,5 @@ export class Store implements BlobStore {
     this.#verified.delete(digest);
     this.remove(digest);
     return new CorruptBlob(digest, detail);
-  }
-}
-
-/** Writes the next source that is a slice, whose pieces are the next ones. */
-function copySource(map: ExtentMap, n: number, pieces: Iterator<Piece>, sink: BlockSink): void {
-  for (let left = sizeOf(map, n); left > 0; ) {
-    const { from, bytes } = pieces.next().value as Piece;
-    writeSource(map, n, from, bytes, sink);
-    left -= bytes.length;
   }
 }

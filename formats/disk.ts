@@ -1,9 +1,9 @@
-import { blobsIn, type Tree } from '../model/artifact.ts';
+import { blobsIn, type FileEntry, type Tree } from '../model/artifact.ts';
 import type { ExtentMap } from '../model/extents.ts';
 import { ext2 } from './ext2/write.ts';
-import { extentsOf, MapBuilder, slicesOf } from './extentmap.ts';
+import { MapBuilder, sourceAt } from './extentmap.ts';
 import { ffs } from './ffs/write.ts';
-import { dataRanges, type FileSystem, type Layout } from './filesystem.ts';
+import type { FileSystem, Layout } from './filesystem.ts';
 import { gptTables, PARTITION_START, partitionLength } from './gpt.ts';
 import { type BlockForm, type Inode, writeDirectory, writePointers } from './inodes.ts';
 import { SECTOR } from './sectors.ts';
@@ -100,7 +100,13 @@ function addInode(builder: MapBuilder, inode: Inode, form: BlockForm): void {
   if (entry.type === 'file') builder.addSlice(entry.content);
   else if (entry.type === 'directory') builder.addOwn(writeDirectory(inode, directories, builder.own));
   else if (entry.type === 'symlink') builder.addOwn(builder.own.write(entry.target));
-  for (const [from, to] of dataRanges(inode, form)) builder.addExtent(PARTITION_START + from, to - from);
+  let left = inode.size;
+  for (const [first, blocks] of inode.data) {
+    const length = Math.min(left, blocks * blockSize);
+    // Up to the end of its last unit.
+    builder.addExtent(PARTITION_START + first * unit, Math.ceil(length / unit) * unit);
+    left -= length;
+  }
   for (const { block, pointers } of indirect) {
     const { own } = builder;
     const view = new DataView(own.buffer, own.byteOffset, own.length);
@@ -124,13 +130,11 @@ function countsOf({ form, inodes }: Layout, tables: readonly Extent[]) {
 
 /** In words, what a byte of a disk belongs to that has a map and was made of a tree: a file, or tables. */
 export function ownerOf(map: ExtentMap, tree: Tree, position: number): string {
-  const slice = slicesOf(map).find(({ index }) =>
-    [...extentsOf(map, index)].some(([from, length]) => position >= from && position < from + length),
-  );
   const isPartition = position >= PARTITION_START && position < PARTITION_START + partitionLength(map.size);
-  if (slice === undefined) return isPartition ? 'the directories and tables of the file system' : 'the partition table';
-  const owner = tree
-    .filter(isFile)
-    .find(({ content }) => content.blob === slice.blob && content.offset === slice.offset && content.size > 0);
-  return `/${owner?.path}`;
+  if (!isPartition) return 'the partition table';
+  const source = sourceAt(map, position);
+  if (source === undefined || source.blob === undefined) return 'the directories and tables of the file system';
+  const isThere = ({ content: { blob, offset, size } }: FileEntry) =>
+    blob === source.blob && offset === source.offset && size > 0;
+  return `/${tree.filter(isFile).find(isThere)?.path}`;
 }

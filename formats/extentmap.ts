@@ -1,17 +1,20 @@
-import type { Digest, Slice } from '../model/artifact.ts';
-import type { BlockSink, ExtentMap } from '../model/extents.ts';
+import type { Digest, FileEntry, Slice } from '../model/artifact.ts';
+import type { BlockSink, ExtentMap, Piece, Sources } from '../model/extents.ts';
 
 /** Maps of extents: how they are made, kept as bytes, and asked. */
 
 const MAGIC = 'smolmap1';
 /** The magic and five numbers: size of the disk, sources, extents, own bytes, bytes of the names of blobs. */
 const HEADER = 48;
-/** The numbers of a source, and of an extent. */
-const SOURCE = 5;
+/** The numbers of a source: which of the blobs or OWN, offset, size, CRC-32 or NO_CRC, which is its first extent. */
+export const FIELDS = 5;
+export const [BLOB, OFFSET, SIZE, CRC, FIRST] = [0, 1, 2, 3, 4];
+export const OWN = -1;
+export const NO_CRC = -1;
+/** Bytes of a digest. */
+export const DIGEST = 32;
+/** The numbers of an extent: position, length. */
 const EXTENT = 2;
-const DIGEST = 32;
-const OWN = -1;
-const NO_CRC = -1;
 
 /** How much a map has of everything. */
 interface Counts {
@@ -26,13 +29,13 @@ interface Counts {
 /** The parts of a map in its bytes, each at a multiple of 8; numbers are little-endian, as those of every host are. */
 function partsOf(bytes: Buffer, { sources, extents, own, names }: Counts) {
   const sourcesAt = HEADER + Math.ceil(names / 8) * 8;
-  const extentsAt = sourcesAt + (sources + 1) * SOURCE * 8;
+  const extentsAt = sourcesAt + (sources + 1) * FIELDS * 8;
   const digestsAt = extentsAt + extents * EXTENT * 8;
   const ownAt = digestsAt + sources * DIGEST;
   const numbers = (at: number, count: number) => new Float64Array(bytes.buffer, bytes.byteOffset + at, count);
   return {
     names: bytes.subarray(HEADER, HEADER + names),
-    sources: numbers(sourcesAt, (sources + 1) * SOURCE),
+    sources: numbers(sourcesAt, (sources + 1) * FIELDS),
     extents: numbers(extentsAt, extents * EXTENT),
     digests: bytes.subarray(digestsAt, ownAt),
     own: bytes.subarray(ownAt, ownAt + own),
@@ -67,7 +70,7 @@ export class MapBuilder {
     this.#counts = { ...counts, names: names.length };
     const { sources, extents, own } = this.#counts;
     const length =
-      HEADER + names.length + 8 + (sources + 1) * SOURCE * 8 + extents * EXTENT * 8 + sources * DIGEST + own;
+      HEADER + names.length + 8 + (sources + 1) * FIELDS * 8 + extents * EXTENT * 8 + sources * DIGEST + own;
     // Memory that is never touched costs nothing.
     this.#bytes = Buffer.alloc(length);
     this.#parts = partsOf(this.#bytes, this.#counts);
@@ -99,7 +102,7 @@ export class MapBuilder {
 
   #add(blob: number, offset: number, size: number, crc: number): void {
     const { sources } = this.#parts;
-    const at = this.#sources++ * SOURCE;
+    const at = this.#sources++ * FIELDS;
     sources[at] = blob;
     sources[at + 1] = offset;
     sources[at + 2] = size;
@@ -109,7 +112,7 @@ export class MapBuilder {
 
   /** The bytes of the map. */
   end(): Buffer {
-    this.#parts.sources[this.#sources * SOURCE + 4] = this.#extents;
+    this.#parts.sources[this.#sources * FIELDS + FIRST] = this.#extents;
     this.#bytes.write(MAGIC, 'latin1');
     const { sources, extents, names } = this.#counts;
     if (this.#sources !== sources || this.#extents !== extents)
@@ -123,80 +126,63 @@ export class MapBuilder {
 
 /** How many sources a map has. */
 export function countSources({ sources }: ExtentMap): number {
-  return sources.length / SOURCE - 1;
+  return sources.length / FIELDS - 1;
 }
 
-/** The bytes of a source. */
-export function sizeOf({ sources }: ExtentMap, n: number): number {
-  return sources[n * SOURCE + 2]!;
-}
-
-/** The bytes of a source that are own bytes; undefined if it is a slice of a blob. */
-export function ownBytes({ sources, own }: ExtentMap, n: number): Buffer | undefined {
-  const at = n * SOURCE;
-  return sources[at] === OWN ? own.subarray(sources[at + 1]!, sources[at + 1]! + sources[at + 2]!) : undefined;
-}
-
-/** A source that is a slice of a blob. */
-export class SourceSlice implements Slice {
-  readonly #map: ExtentMap;
-  readonly index: number;
-
-  constructor(map: ExtentMap, index: number) {
-    this.#map = map;
-    this.index = index;
-  }
-
-  get blob(): Digest {
-    return this.#map.blobs[this.#number(0)]!;
-  }
-  get offset(): number {
-    return this.#number(1);
-  }
-  get size(): number {
-    return this.#number(2);
-  }
-  get crc(): number | undefined {
-    const crc = this.#number(3);
-    return crc === NO_CRC ? undefined : crc;
-  }
-  get digest(): Digest {
-    return this.#map.digests.toString('hex', this.index * DIGEST, (this.index + 1) * DIGEST);
-  }
-
-  #number(field: number): number {
-    return this.#map.sources[this.index * SOURCE + field]!;
-  }
-}
-
-/** The sources of a map that are slices of blobs, in order. */
-export function slicesOf(map: ExtentMap): SourceSlice[] {
-  const slices: SourceSlice[] = [];
-  for (let n = 0; n < countSources(map); n++) if (map.sources[n * SOURCE] !== OWN) slices.push(new SourceSlice(map, n));
-  return slices;
+/** The contents of files as sources. */
+export function sourcesOf(files: readonly FileEntry[]): Sources {
+  const contents = files.map(({ content }) => content);
+  const blobs = [...new Set(contents.map(({ blob }) => blob))];
+  const sources = contents.flatMap(({ blob, offset, size, crc = NO_CRC }) => [
+    blobs.indexOf(blob),
+    offset,
+    size,
+    crc,
+    0,
+  ]);
+  const digests = Buffer.from(contents.map(({ digest }) => digest).join(''), 'hex');
+  return { blobs, own: Buffer.alloc(0), digests, sources: Float64Array.from([...sources, 0, 0, 0, 0, 0]) };
 }
 
 /** The extents of a source, or of all. */
 export function* extentsOf({ sources, extents }: ExtentMap, n?: number): Generator<[position: number, length: number]> {
-  const first = n === undefined ? 0 : sources[n * SOURCE + 4]!;
-  const end = n === undefined ? extents.length / EXTENT : sources[(n + 1) * SOURCE + 4]!;
+  const first = n === undefined ? 0 : sources[n * FIELDS + FIRST]!;
+  const end = n === undefined ? extents.length / EXTENT : sources[(n + 1) * FIELDS + FIRST]!;
   for (let each = first; each < end; each++) yield [extents[each * EXTENT]!, extents[each * EXTENT + 1]!];
 }
 
-/** Writes bytes of a source, from its byte `from` on, to where they go; with the last of them, zeros to the end of the extent. */
-export function writeSource(map: ExtentMap, n: number, from: number, bytes: Buffer, sink: BlockSink): void {
+/** The source that a byte of the disk comes from: the blob, none for own bytes, and the offset in it; undefined if there is none. */
+export function sourceAt(map: ExtentMap, position: number): { blob: Digest | undefined; offset: number } | undefined {
+  for (let n = 0; n < countSources(map); n++) {
+    for (const [from, length] of extentsOf(map, n)) {
+      if (position < from || position >= from + length) continue;
+      const [blob, offset] = map.sources.subarray(n * FIELDS);
+      return { blob: map.blobs[blob!], offset: offset! };
+    }
+  }
+  return undefined;
+}
+
+/** Writes a piece of a source to where it goes; with the last one, zeros to the end of the extent. */
+export function writeSource(map: ExtentMap, { index, from, bytes }: Piece, sink: BlockSink): void {
   const { sources, extents } = map;
-  const size = sizeOf(map, n);
-  const end = sources[(n + 1) * SOURCE + 4]!;
+  const size = sources[index * FIELDS + SIZE]!;
+  const first = sources[index * FIELDS + FIRST]!;
+  const end = sources[(index + 1) * FIELDS + FIRST]!;
+  if (bytes.length === size && end === first + 1) {
+    // Most are so small.
+    sink.write(extents[first * EXTENT]!, bytes, extents[first * EXTENT + 1]!);
+    return;
+  }
   let at = 0;
-  for (let each = sources[n * SOURCE + 4]!; each < end && at < from + bytes.length; each++) {
-    const position = extents[each * EXTENT]!;
-    const length = extents[each * EXTENT + 1]!;
-    const first = Math.max(from, at);
+  for (let n = first; n < end && at < from + bytes.length; n++) {
+    const position = extents[n * EXTENT]!;
+    const length = extents[n * EXTENT + 1]!;
+    const begin = Math.max(from, at);
     const last = Math.min(from + bytes.length, at + length);
-    if (first < last) {
-      const part = last - first === bytes.length ? bytes : bytes.subarray(first - from, last - from);
-      sink.write(position + first - at, part, last === size ? at + length - first : part.length);
+    if (begin < last) {
+      const part = bytes.subarray(begin - from, last - from);
+      sink.write(position + begin - at, part, last === size ? at + length - begin : part.length);
     }
     at += length;
   }
@@ -204,36 +190,35 @@ export function writeSource(map: ExtentMap, n: number, from: number, bytes: Buff
 
 /** Whether two sources have the same bytes at the same places. */
 export function isSameSource(a: ExtentMap, n: number, b: ExtentMap, m: number): boolean {
-  if (sizeOf(a, n) !== sizeOf(b, m)) return false;
-  const [first, end] = [a.sources[n * SOURCE + 4]!, a.sources[(n + 1) * SOURCE + 4]!];
-  const shift = b.sources[m * SOURCE + 4]! - first;
-  if (b.sources[(m + 1) * SOURCE + 4]! - shift !== end) return false;
+  const [p, q] = [n * FIELDS, m * FIELDS];
+  const isOwn = a.sources[p + BLOB] === OWN;
+  if (a.sources[p + SIZE] !== b.sources[q + SIZE] || isOwn !== (b.sources[q + BLOB] === OWN)) return false;
+  const [first, end] = [a.sources[n * FIELDS + FIRST]!, a.sources[(n + 1) * FIELDS + FIRST]!];
+  const shift = b.sources[m * FIELDS + FIRST]! - first;
+  if (b.sources[(m + 1) * FIELDS + FIRST]! - shift !== end) return false;
   for (let k = first * EXTENT; k < end * EXTENT; k++) {
     if (a.extents[k] !== b.extents[k + shift * EXTENT]) return false;
   }
-  const [own, other] = [ownBytes(a, n), ownBytes(b, m)];
-  if (own !== undefined && other !== undefined) return own.equals(other);
-  const digest = ({ digests }: ExtentMap, k: number) => digests.subarray(k * DIGEST, (k + 1) * DIGEST);
-  return own === other && digest(a, n).equals(digest(b, m));
+  if (!isOwn) return a.digests.compare(b.digests, m * DIGEST, (m + 1) * DIGEST, n * DIGEST, (n + 1) * DIGEST) === 0;
+  const [from, to, size] = [a.sources[p + OFFSET]!, b.sources[q + OFFSET]!, a.sources[p + SIZE]!];
+  return a.own.compare(b.own, to, to + size, from, from + size) === 0;
 }
 
-/** Where the first byte of each source goes, with the source. */
-export function placesOf(map: ExtentMap): Map<number, number> {
-  const places = new Map<number, number>();
-  for (let n = 0; n < countSources(map); n++) places.set(map.extents[map.sources[n * SOURCE + 4]! * EXTENT]!, n);
-  return places;
+/** Where the first byte of a source goes. */
+export function placeOf({ sources, extents }: ExtentMap, n: number): number {
+  return extents[sources[n * FIELDS + FIRST]! * EXTENT]!;
 }
 
 /** A map of some of the sources of another. */
 export function subsetOf(map: ExtentMap, chosen: readonly number[]): ExtentMap {
-  const sources = new Float64Array((chosen.length + 1) * SOURCE);
+  const sources = new Float64Array((chosen.length + 1) * FIELDS);
   const extents: number[] = [];
   const digests = chosen.map((n) => map.digests.subarray(n * DIGEST, (n + 1) * DIGEST));
   for (const [k, n] of chosen.entries()) {
-    sources.set(map.sources.subarray(n * SOURCE, (n + 1) * SOURCE), k * SOURCE);
-    sources[k * SOURCE + 4] = extents.length / EXTENT;
+    sources.set(map.sources.subarray(n * FIELDS, (n + 1) * FIELDS), k * FIELDS);
+    sources[k * FIELDS + FIRST] = extents.length / EXTENT;
     for (const extent of extentsOf(map, n)) extents.push(...extent);
   }
-  sources[chosen.length * SOURCE + 4] = extents.length / EXTENT;
+  sources[chosen.length * FIELDS + FIRST] = extents.length / EXTENT;
   return { ...map, sources, extents: Float64Array.from(extents), digests: Buffer.concat(digests) };
 }

@@ -24,16 +24,3 @@ export interface Layout {
 
 /** Finds room for a tree (with all parent directories) in so many bytes; undefined if it does not fit. */
 export type FileSystem = (tree: Tree, size: number) => Layout | undefined;
-
-/** A run of bytes, from its first byte to the one after its last. */
-export type Range = readonly [from: number, to: number];
-
-/** Where the contents of an inode lie, as they are written: the last block up to the end of its last unit. */
-export function* dataRanges({ data, size }: Inode, { blockSize, unit }: BlockForm): Generator<Range> {
-  let left = size;
-  for (const [first, blocks] of data) {
-    const length = Math.min(left, blocks * blockSize);
-    yield [first * unit, (first + Math.ceil(length / unit)) * unit];
-    left -= length;
-  }
-}

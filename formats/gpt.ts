@@ -1,3 +1,4 @@
+import { crc32 } from './crc32.ts';
 import { SECTOR } from './sectors.ts';
 import type { Extent } from './sink.ts';
 import { guidBytes, uuidFrom } from './uuid.ts';
@@ -184,9 +185,4 @@ export function gptComplaints(disk: BlockSource): string[] {
   }
   if (tables.length === 2 && !tables[0]!.equals(tables[1]!)) wrong.push('the two tables of the GPT differ');
   return wrong;
-}
-
-/** Loaded by who needs it: of starts that write or read no disk it would be a good part. */
-function crc32(bytes: Uint8Array): number {
-  return process.getBuiltinModule('node:zlib').crc32(bytes);
 }

@@ -83,7 +83,8 @@ export function inodesOf(tree: Tree, numbering: Numbering, place: (size: number)
   const known = new Map<string, Inode>();
   const inodes: Inode[] = [];
   let next = numbering.first;
-  for (const [n, entry] of tree.entries()) {
+  for (let n = 0; n < tree.length; n++) {
+    const entry = tree[n]!;
     const home = homes[n];
     // Whatever cannot have a second name is spared the look for its first.
     const identity = entry.type === 'file' && entry.hard ? inodeOf(entry) : undefined;

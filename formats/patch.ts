@@ -1,5 +1,5 @@
 import type { ExtentMap } from '../model/extents.ts';
-import { extentsOf, isSameSource, placesOf, subsetOf } from './extentmap.ts';
+import { countSources, extentsOf, isSameSource, placeOf, subsetOf } from './extentmap.ts';
 import { Sectors } from './sectors.ts';
 
 /** What makes one disk into another of the same size: only what differs is written. */
@@ -18,22 +18,28 @@ export interface Patch {
 /** What makes a disk that is exactly what `before` says into one that is what `after` says. Undefined if too much differs. */
 export function patchOf(before: ExtentMap, after: ExtentMap): Patch | undefined {
   if (before.size !== after.size) return undefined;
-  const gone = placesOf(before);
-  const changed: number[] = [];
-  for (const [position, n] of placesOf(after)) {
-    const old = gone.get(position);
-    if (old !== undefined && isSameSource(before, old, after, n)) gone.delete(position);
-    else changed.push(n);
-  }
+  const { gone, come } = differing(before, after);
   const stale = new Sectors(before.size);
-  for (const n of gone.values()) {
-    for (const [position, length] of extentsOf(before, n)) stale.mark(position, position + length);
-  }
-  for (const n of changed) {
-    for (const [position, length] of extentsOf(after, n)) stale.clear(position, position + length);
-  }
-  const patch = { blank: stale.ranges(), changed: subsetOf(after, changed) };
+  for (const n of gone) for (const [position, length] of extentsOf(before, n)) stale.mark(position, position + length);
+  for (const n of come) for (const [position, length] of extentsOf(after, n)) stale.clear(position, position + length);
+  const patch = { blank: stale.ranges(), changed: subsetOf(after, come) };
   return sizeOf(patch) > LARGEST_PATCH ? undefined : patch;
+}
+
+/** The sources that only one of two maps has; a few that both have may be among them. */
+function differing(before: ExtentMap, after: ExtentMap): { gone: number[]; come: number[] } {
+  const [gone, come]: [number[], number[]] = [[], []];
+  const [former, latter] = [countSources(before), countSources(after)];
+  // Both go from front to back, but for few.
+  for (let n = 0, m = 0; n < former || m < latter; ) {
+    const [old, now] = [n < former ? placeOf(before, n) : Infinity, m < latter ? placeOf(after, m) : Infinity];
+    if (old === now && isSameSource(before, n, after, m)) {
+      n++;
+      m++;
+    } else if (old <= now) gone.push(n++);
+    else come.push(m++);
+  }
+  return { gone, come };
 }
 
 function sizeOf({ blank, changed }: Patch): number {

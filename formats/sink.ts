@@ -23,8 +23,15 @@ export class CoalescingSink implements BlockSink {
 
   write(position: number, bytes: Uint8Array, length = bytes.length): void {
     // What lies before all that is gathered is not gathered: between the two there may be what was written.
-    if (position < this.#start || length > this.#buffer.length) {
+    if (position < this.#start) {
       this.#sink.write(position, bytes, length);
+      return;
+    }
+    // What is large is not copied once more.
+    if (length > this.#buffer.length / 2) {
+      this.flush();
+      this.#sink.write(position, bytes, length);
+      this.#start = position + length;
       return;
     }
     if (position + length > this.#start + this.#buffer.length) {

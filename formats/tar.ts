@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { crc32 } from 'node:zlib';
 import type { Extract, Headers } from 'tar-stream';
 import type { Digest, Entry, Slice } from '../model/artifact.ts';
 import { unsafePath, unsupportedEntry } from '../model/problems.ts';
+import { crc32 } from './crc32.ts';
 import { byPath } from './tree.ts';
 
 /** tar archives (ustar, pax and GNU: tar(5)), read for where things are in them. */

@@ -8,13 +8,8 @@ export interface BlockSink {
   write(position: number, bytes: Uint8Array, length?: number): void;
 }
 
-/**
- * What lies where on a disk: sources of bytes, and the extents that the bytes of each fill one after the other; what is left of the
- * last one is zeros. In columns, since there are as many sources as a system has files.
- */
-export interface ExtentMap {
-  /** Of the disk. */
-  readonly size: number;
+/** Where bytes come from. In columns, since there are as many sources as a system has files. */
+export interface Sources {
   readonly blobs: readonly Digest[];
   /** Bytes that are in no blob: tables, directories. */
   readonly own: Buffer;
@@ -22,6 +17,20 @@ export interface ExtentMap {
   readonly sources: Float64Array;
   /** SHA-256 of each source, 32 bytes; zeros for own bytes. */
   readonly digests: Buffer;
+}
+
+/** What lies where on a disk: the bytes of each source fill extents, one after the other; what is left of the last one is zeros. */
+export interface ExtentMap extends Sources {
+  /** Of the disk. */
+  readonly size: number;
   /** Of each extent: position and length. */
   readonly extents: Float64Array;
+}
+
+/** So many bytes of a source, from its byte `from` on; valid until the next ones. */
+export interface Piece {
+  /** Which of the sources. */
+  readonly index: number;
+  readonly from: number;
+  readonly bytes: Buffer;
 }

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { type FileSystemName, layOutDisk, mapOf } from '../../formats/disk.ts';
-import { countSources, ownBytes, parseMap, SourceSlice, writeSource } from '../../formats/extentmap.ts';
+import { countSources, FIELDS, OWN, parseMap, writeSource } from '../../formats/extentmap.ts';
 import { CoalescingSink } from '../../formats/sink.ts';
 import { withParents } from '../../formats/tree.ts';
 import { sha256 } from '../../host/files.ts';
@@ -50,11 +50,12 @@ export class Sample {
 
   /** Copies all sources of a map to where they go, in pieces that are no multiple of a block, as a store may do. */
   copy(map: ExtentMap, sink: BlockSink): void {
-    for (let n = 0; n < countSources(map); n++) {
-      const own = ownBytes(map, n);
-      const content = own ?? this.contents.get(new SourceSlice(map, n).blob)!;
-      const most = own === undefined ? 1_000_003 : own.length;
-      for (let at = 0; at < content.length; at += most) writeSource(map, n, at, content.subarray(at, at + most), sink);
+    const { sources, blobs, own } = map;
+    for (let index = 0; index < countSources(map); index++) {
+      const [blob, offset, size] = sources.subarray(index * FIELDS);
+      const content = blob === OWN ? own.subarray(offset, offset! + size!) : this.contents.get(blobs[blob!]!)!;
+      for (let from = 0; from < content.length; from += 1_000_003)
+        writeSource(map, { index, from, bytes: content.subarray(from, from + 1_000_003) }, sink);
     }
   }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { BLOB, FIELDS, OFFSET, sourcesOf, writeSource } from '../formats/extentmap.ts';
+import { BLOB, FIELDS, OFFSET, parseMap, sourcesOf, writeSource } from '../formats/extentmap.ts';
 import { indexOf, parseIndex } from '../formats/treeindex.ts';
 import { asProblem, pieces, sha256, signature, walk } from '../host/files.ts';
 import {
@@ -36,6 +36,8 @@ export class Store implements BlobStore {
   readonly #verified = new Map<Digest, string>();
   /** The trees that were made or read last. */
   readonly #trees = new Map<Digest, Tree>();
+  /** The map that was made last: an image is written by it next. */
+  #lastMap: { readonly digest: Digest; readonly map: ExtentMap } | undefined;
 
   constructor(root: string) {
     this.#folder = path.join(root, 'blobs');
@@ -142,6 +144,17 @@ export class Store implements BlobStore {
     const tree = known ?? parseIndex(await this.readBytes(digest));
     this.#remember(digest, tree);
     return tree;
+  }
+
+  async putMap(bytes: Buffer): Promise<Blob> {
+    const blob = await this.putBytes(bytes);
+    this.#lastMap = { digest: blob.digest, map: parseMap(bytes) };
+    return blob;
+  }
+
+  async readMap({ digest }: Pick<Blob, 'digest'>): Promise<ExtentMap> {
+    if (this.#lastMap?.digest === digest && this.has(digest)) return this.#lastMap.map;
+    return parseMap(await this.readBytes(digest));
   }
 
   /** A tree is most often read right after it was made. */

@@ -10,7 +10,7 @@ import type { ExtentMap } from '../model/extents.ts';
 import { CorruptBlob } from '../model/step.ts';
 import { builder } from '../tasks/builder.ts';
 import { compose, layersOf } from '../tasks/compose.ts';
-import { imageStepName, mapIn } from '../tasks/image.ts';
+import { imageStepName } from '../tasks/image.ts';
 import { script } from '../tasks/script.ts';
 import type { OpenImage } from './images.ts';
 
@@ -38,7 +38,7 @@ export async function provenanceOf({ file, project }: OpenImage): Promise<Proven
   try {
     const tree = await store.readTree({ digest });
     const origins = await originsOf(digest, tree, composed(history, records), store);
-    return { tree, map: await mapIn(store, layout), store, origins };
+    return { tree, map: await store.readMap({ digest: layout }), store, origins };
   } catch (error) {
     if (error instanceof CorruptBlob) return undefined;
     throw error;

@@ -68,6 +68,9 @@ export interface BlobStore {
   verifiedFile(digest: Digest): Promise<string>;
   /** The contents of the files, in order, in pieces; each file's digest is checked as its last piece is given. */
   readEntries(entries: readonly Entry[], signal: AbortSignal): AsyncGenerator<{ entry: Entry; piece: Buffer }>;
+  /** Stores a map of extents, given as its bytes. */
+  putMap(bytes: Buffer): Promise<Blob>;
+  readMap(blob: Pick<Blob, 'digest'>): Promise<ExtentMap>;
   /** Writes the bytes of all sources of a map to where they go, each verified. */
   copy(map: ExtentMap, sink: BlockSink, signal: AbortSignal): Promise<void>;
   /** All bytes of one file of a tree. */

@@ -1,12 +1,11 @@
 import { closeSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { ownerOf } from '../formats/disk.ts';
-import { parseMap } from '../formats/extentmap.ts';
 import { patchOf } from '../formats/patch.ts';
 import { CoalescingSink, type Extent } from '../formats/sink.ts';
 import { asProblem, writeAllSync } from '../host/files.ts';
 import { SparseFile } from '../host/sparsefile.ts';
-import type { Blob, Digest, TreeArtifact } from '../model/artifact.ts';
+import type { Blob, TreeArtifact } from '../model/artifact.ts';
 import type { ExtentMap } from '../model/extents.ts';
 import { type BlobStore, CorruptBlob, type Step, type StepContext, type Task } from '../model/step.ts';
 import { type LayoutOptions, layoutStep } from './layout.ts';
@@ -24,7 +23,7 @@ export const image: Task = {
   pool: 'disk',
   async run(context: StepContext) {
     const { store, signal, key } = context;
-    const map = await mapIn(store, (context.inputs.layout as Blob).digest);
+    const map = await store.readMap(context.inputs.layout as Blob);
     const name = 'disk.img';
     const file = path.join(await context.scratch(), name);
     try {
@@ -38,7 +37,7 @@ export const image: Task = {
   },
   async locate({ store, inputs }, position) {
     const tree = await store.readTree(inputs.tree as TreeArtifact);
-    return ownerOf(await mapIn(store, (inputs.layout as Blob).digest), tree, position);
+    return ownerOf(await store.readMap(inputs.layout as Blob), tree, position);
   },
 };
 
@@ -53,16 +52,11 @@ export function imageStepName(target: string): string {
   return `image ${target}`;
 }
 
-/** The map of extents that a layout step made. */
-export async function mapIn(store: BlobStore, digest: Digest): Promise<ExtentMap> {
-  return parseMap(await store.readBytes(digest));
-}
-
 /** What makes the last image into this one; undefined if there is none in place, or it is no shorter way. */
 async function patchOfPrior(map: ExtentMap, { prior, store, signal }: StepContext): Promise<Extent[] | undefined> {
   if (prior === undefined) return undefined;
   try {
-    const patch = patchOf(await mapIn(store, prior.inputs.layout!), map);
+    const patch = patchOf(await store.readMap({ digest: prior.inputs.layout! }), map);
     if (patch === undefined) return undefined;
     const extents: Extent[] = patch.blank.map(([from, to]) => ({ position: from, bytes: Buffer.alloc(to - from) }));
     const write = (position: number, bytes: Uint8Array, length = bytes.length) => {

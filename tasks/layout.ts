@@ -28,7 +28,7 @@ export const layout: Task = {
     const tree = await store.readTree(inputs.tree as TreeArtifact);
     const disk = layOutDisk(tree, formOf(wanted, tree), key);
     if (disk === undefined) throw tooSmall(wanted, tree);
-    return store.putBytes(mapOf(disk));
+    return store.putMap(mapOf(disk));
   },
 };
 

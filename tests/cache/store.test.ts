@@ -4,6 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { get } from 'cacache';
 import { Store } from '../../cache/store.ts';
+import { crc32 } from '../../formats/crc32.ts';
 import { sha256 } from '../../host/files.ts';
 import type { FileEntry } from '../../model/artifact.ts';
 import { CorruptBlob } from '../../model/step.ts';
@@ -75,29 +76,39 @@ test('damage of every kind is thrown as such, and the bad blob is gone', async (
   }
 });
 
-test('files of a tree are read piece by piece, and each is checked', async (t) => {
-  const { store, file } = open(t);
-  const large = Buffer.alloc(9 * 1024 ** 2, 'large ');
-  const [first, last] = [Buffer.from('first'), Buffer.from('last')];
-  const { digest: blob } = await store.putBytes(Buffer.concat([first, large, last]));
-  let offset = 0;
-  const entries = [first, large, last].map((content, n): FileEntry => {
-    const slice = { blob, offset, size: content.length, digest: sha256(content) };
-    offset += content.length;
-    return { path: `f${n}`, type: 'file', mode: 0, uid: 0, gid: 0, content: slice };
-  });
-  const read = async () => {
-    const found = new Map<string, Buffer[]>();
-    for await (const { entry, piece } of store.readEntries([...entries].reverse(), new AbortController().signal)) {
-      found.set(entry.path, [...(found.get(entry.path) ?? []), Buffer.from(piece)]);
-    }
-    return [...found].map(([name, pieces]) => [name, sha256(...pieces)]);
-  };
-  t.deepEqual(await read(), entries.map(({ path: name, content }) => [name, content.digest]).reverse());
+for (const sum of ['SHA-256', 'CRC-32']) {
+  test(`files of a tree are read piece by piece, and each is checked by its ${sum}`, async (t) => {
+    const { store, file } = open(t);
+    const large = Buffer.alloc(9 * 1024 ** 2, 'large ');
+    const [first, last] = [Buffer.from('first'), Buffer.from('last')];
+    const whole = Buffer.concat([first, large, last]);
+    const { digest: blob } = await store.putBytes(whole);
+    let offset = 0;
+    const entries = [first, large, last].map((content, n): FileEntry => {
+      const crc = sum === 'CRC-32' && { crc: crc32(content) };
+      const slice = { blob, offset, size: content.length, digest: sha256(content), ...crc };
+      offset += content.length;
+      return { path: `f${n}`, type: 'file', mode: 0, uid: 0, gid: 0, content: slice };
+    });
+    const read = async () => {
+      const found = new Map<string, Buffer[]>();
+      for await (const { entry, piece } of store.readEntries([...entries].reverse(), new AbortController().signal)) {
+        found.set(entry.path, [...(found.get(entry.path) ?? []), Buffer.from(piece)]);
+      }
+      return [...found].map(([name, pieces]) => [name, sha256(...pieces)]);
+    };
+    t.deepEqual(await read(), entries.map(({ path: name, content }) => [name, content.digest]).reverse());
 
-  const bytes = readFileSync(file(blob));
-  bytes[first.length + 5_000_000]! ^= 1;
-  writeFileSync(file(blob), bytes);
-  await t.throwsAsync(read(), { instanceOf: CorruptBlob, message: /is damaged from byte 5 on/ });
-  t.throws(() => statSync(file(blob)), { code: 'ENOENT' });
-});
+    for (const [start, within] of [
+      [first.length, 5_000_000],
+      [first.length + large.length, 1],
+    ] as const) {
+      const bytes = readFileSync(file(blob));
+      bytes[start + within]! ^= 1;
+      writeFileSync(file(blob), bytes);
+      await t.throwsAsync(read(), { instanceOf: CorruptBlob, message: new RegExp(`is damaged from byte ${start} on`) });
+      t.throws(() => statSync(file(blob)), { code: 'ENOENT' });
+      await store.putBytes(whole);
+    }
+  });
+}

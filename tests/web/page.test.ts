@@ -47,7 +47,7 @@ test.serial(
     await page.waitForSelector('.node.done, .node.cached', { timeout: 120_000 });
     await page.waitForSelector('.bar .state.done');
     t.is(await page.locator('.node').count(), await page.locator('.node.done, .node.cached').count());
-    await page.click('.node:has-text("image shell-amd64")');
+    await page.click('.node:has-text("layout shell-amd64")');
     await page.waitForSelector('dt:text-is("Key")');
     await page.click('summary:text-is("Key record")');
     await page.waitForSelector('pre:has-text("\\"partition\\": \\"shellroot\\"")');

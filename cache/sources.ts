@@ -27,7 +27,8 @@ export class BadSource extends Error {
 export class SourceReader implements Disposable {
   readonly #pathOf: (blob: string) => string;
   readonly #open = new Map<string, number>();
-  readonly #buffer = Buffer.allocUnsafeSlow(WINDOW);
+  /** No Buffer: each part of it that is given away would cost as much as to check it. */
+  readonly #buffer = new Uint8Array(WINDOW);
 
   constructor(pathOf: (blob: string) => string) {
     this.#pathOf = pathOf;
@@ -37,15 +38,15 @@ export class SourceReader implements Disposable {
   *read({ blobs, own, sources, digests }: Sources): Generator<Piece> {
     const count = sources.length / FIELDS - 1;
     // What of which blob is in the buffer.
-    let [here, start, end] = [OWN, 0, 0];
+    let here = OWN;
+    let start = 0;
+    let end = 0;
     for (let index = 0; index < count; index++) {
       const at = index * FIELDS;
-      const [blob, offset, size, crc] = [
-        sources[at + BLOB]!,
-        sources[at + OFFSET]!,
-        sources[at + SIZE]!,
-        sources[at + CRC]!,
-      ];
+      const blob = sources[at + BLOB]!;
+      const offset = sources[at + OFFSET]!;
+      const size = sources[at + SIZE]!;
+      const crc = sources[at + CRC]!;
       if (blob === OWN) {
         yield { index, from: 0, bytes: own.subarray(offset, offset + size) };
         continue;
@@ -56,7 +57,9 @@ export class SourceReader implements Disposable {
         continue;
       }
       if (blob !== here || offset < start || offset + size > end) {
-        [here, start, end] = [blob, offset, endOfNeighbours(sources, index)];
+        here = blob;
+        start = offset;
+        end = endOfNeighbours(sources, index);
         this.#fill(index, blobs[blob]!, start, end - start);
       }
       const bytes = this.#buffer.subarray(offset - start, offset - start + size);
@@ -87,7 +90,7 @@ export class SourceReader implements Disposable {
     }
   }
 
-  #fill(index: number, blob: string, start: number, length: number): Buffer {
+  #fill(index: number, blob: string, start: number, length: number): Uint8Array {
     try {
       let file = this.#open.get(blob);
       if (file === undefined) {

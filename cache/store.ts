@@ -14,7 +14,7 @@ import {
   type Tree,
   type TreeArtifact,
 } from '../model/artifact.ts';
-import type { BlockSink, ExtentMap, Piece, Sources } from '../model/extents.ts';
+import type { BlockSink, ExtentMap, Sources } from '../model/extents.ts';
 import { type BlobStore, CorruptBlob, type IntakeChecks } from '../model/step.ts';
 import { takeIn } from './intake.ts';
 import { BadSource, SourceReader } from './sources.ts';
@@ -95,35 +95,40 @@ export class Store implements BlobStore {
 
   async *readEntries(entries: readonly Entry[], signal: AbortSignal): AsyncGenerator<{ entry: Entry; piece: Buffer }> {
     const files = entries.filter((entry) => entry.type === 'file' && entry.content.size > 0) as FileEntry[];
-    for (const { index, bytes } of this.#pieces(sourcesOf(files))) {
-      signal.throwIfAborted();
-      yield { entry: files[index]!, piece: bytes };
+    const sources = sourcesOf(files);
+    using reader = new SourceReader((digest) => this.#path(digest));
+    try {
+      for (const { index, bytes } of reader.read(sources)) {
+        signal.throwIfAborted();
+        yield { entry: files[index]!, piece: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length) };
+      }
+    } catch (error) {
+      throw this.#problemOf(error, sources);
     }
   }
 
   async copy(map: ExtentMap, sink: BlockSink, signal: AbortSignal): Promise<void> {
+    using reader = new SourceReader((digest) => this.#path(digest));
     let copied = 0;
-    for (const piece of this.#pieces(map)) {
-      writeSource(map, piece, sink);
-      copied += piece.bytes.length;
-      if (copied < TURN) continue;
-      copied = 0;
-      await setImmediate();
-      signal.throwIfAborted();
+    try {
+      for (const piece of reader.read(map)) {
+        writeSource(map, piece, sink);
+        copied += piece.bytes.length;
+        if (copied < TURN) continue;
+        copied = 0;
+        await setImmediate();
+        signal.throwIfAborted();
+      }
+    } catch (error) {
+      throw this.#problemOf(error, map);
     }
   }
 
-  /** Reads sources; a blob that turns out to be bad is removed. */
-  *#pieces(sources: Sources): Generator<Piece> {
-    using reader = new SourceReader((digest) => this.#path(digest));
-    try {
-      yield* reader.read(sources);
-    } catch (error) {
-      if (!(error instanceof BadSource)) throw error;
-      const at = error.index * FIELDS;
-      const blob = sources.blobs[sources.sources[at + BLOB]!]!;
-      throw this.#corrupt(blob, `${error.message} from byte ${sources.sources[at + OFFSET]!} on`);
-    }
+  /** A blob that a bad source lies in is removed. */
+  #problemOf(error: unknown, { blobs, sources }: Sources): unknown {
+    if (!(error instanceof BadSource)) return error;
+    const at = error.index * FIELDS;
+    return this.#corrupt(blobs[sources[at + BLOB]!]!, `${error.message} from byte ${sources[at + OFFSET]!} on`);
   }
 
   async readEntry(entry: Entry, signal: AbortSignal): Promise<Buffer> {

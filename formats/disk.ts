@@ -101,10 +101,10 @@ function addInode(builder: MapBuilder, inode: Inode, form: BlockForm): void {
   else if (entry.type === 'directory') builder.addOwn(writeDirectory(inode, directories, builder.own));
   else if (entry.type === 'symlink') builder.addOwn(builder.own.write(entry.target));
   let left = inode.size;
-  for (const [first, blocks] of inode.data) {
-    const length = Math.min(left, blocks * blockSize);
+  for (const run of inode.data) {
+    const length = Math.min(left, run[1] * blockSize);
     // Up to the end of its last unit.
-    builder.addExtent(PARTITION_START + first * unit, Math.ceil(length / unit) * unit);
+    builder.addExtent(PARTITION_START + run[0] * unit, Math.ceil(length / unit) * unit);
     left -= length;
   }
   for (const { block, pointers } of indirect) {

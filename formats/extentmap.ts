@@ -190,12 +190,14 @@ export function writeSource(map: ExtentMap, { index, from, bytes }: Piece, sink:
 
 /** Whether two sources have the same bytes at the same places. */
 export function isSameSource(a: ExtentMap, n: number, b: ExtentMap, m: number): boolean {
-  const [p, q] = [n * FIELDS, m * FIELDS];
+  const p = n * FIELDS;
+  const q = m * FIELDS;
   const isOwn = a.sources[p + BLOB] === OWN;
   if (a.sources[p + SIZE] !== b.sources[q + SIZE] || isOwn !== (b.sources[q + BLOB] === OWN)) return false;
-  const [first, end] = [a.sources[n * FIELDS + FIRST]!, a.sources[(n + 1) * FIELDS + FIRST]!];
-  const shift = b.sources[m * FIELDS + FIRST]! - first;
-  if (b.sources[(m + 1) * FIELDS + FIRST]! - shift !== end) return false;
+  const first = a.sources[p + FIRST]!;
+  const end = a.sources[p + FIELDS + FIRST]!;
+  const shift = b.sources[q + FIRST]! - first;
+  if (b.sources[q + FIELDS + FIRST]! - shift !== end) return false;
   for (let k = first * EXTENT; k < end * EXTENT; k++) {
     if (a.extents[k] !== b.extents[k + shift * EXTENT]) return false;
   }

@@ -170,15 +170,15 @@ export function mapBlocks(count: number, perBlock: number, take: (blocks: number
 /** How many blocks there are in some runs. */
 export function countBlocks(runs: readonly Run[]): number {
   let count = 0;
-  for (const [, blocks] of runs) count += blocks;
+  for (const run of runs) count += run[1];
   return count;
 }
 
 /** Writes the addresses of blocks one after the other, and gives where they end; `step` is how many units a block has. */
 export function writePointers(view: DataView, at: number, runs: readonly Run[], size: 4 | 8, step: number): number {
   let next = at;
-  for (const [first, blocks] of runs) {
-    for (let n = 0; n < blocks; n++, next += size) view.setUint32(next, first + n * step, true);
+  for (const run of runs) {
+    for (let n = 0; n < run[1]; n++, next += size) view.setUint32(next, run[0] + n * step, true);
   }
   return next;
 }

@@ -32,7 +32,8 @@ function differing(before: ExtentMap, after: ExtentMap): { gone: number[]; come:
   const [former, latter] = [countSources(before), countSources(after)];
   // Both go from front to back, but for few.
   for (let n = 0, m = 0; n < former || m < latter; ) {
-    const [old, now] = [n < former ? placeOf(before, n) : Infinity, m < latter ? placeOf(after, m) : Infinity];
+    const old = n < former ? placeOf(before, n) : Infinity;
+    const now = m < latter ? placeOf(after, m) : Infinity;
     if (old === now && isSameSource(before, n, after, m)) {
       n++;
       m++;

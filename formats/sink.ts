@@ -12,13 +12,13 @@ export interface Extent {
  */
 export class CoalescingSink implements BlockSink {
   readonly #sink: BlockSink;
-  readonly #buffer: Buffer;
+  readonly #buffer: Uint8Array;
   #start = 0;
   #length = 0;
 
   constructor(sink: BlockSink, size = 512 * 1024) {
     this.#sink = sink;
-    this.#buffer = Buffer.allocUnsafeSlow(size);
+    this.#buffer = new Uint8Array(size);
   }
 
   write(position: number, bytes: Uint8Array, length = bytes.length): void {

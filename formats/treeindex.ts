@@ -80,7 +80,10 @@ export function parseIndex(bytes: Buffer): Tree {
   let [file, link, device] = [0, 0, 0];
   return paths.map((path, n): Entry => {
     const type = TYPES.get(types[n]!)!;
-    const [mode, uid, gid, mtime] = [modes[n]!, uids[n]!, gids[n]!, mtimes[n]!];
+    const mode = modes[n]!;
+    const uid = uids[n]!;
+    const gid = gids[n]!;
+    const mtime = mtimes[n]!;
     if (type === 'file' && mtime !== null && !hard.has(file)) {
       // Most are such ones. An object that is made at once takes half the memory of one that others are spread into.
       return { path, mode, uid, gid, mtime, type, content: sliceOf(index, file++) };
@@ -98,7 +101,9 @@ export function parseIndex(bytes: Buffer): Tree {
 }
 
 function sliceOf({ blobs, contents, offsets, sizes, digests, crcs }: Index, n: number): Slice {
-  const [blob, offset, size] = [blobs[contents[n]!]!, offsets[n]!, sizes[n]!];
+  const blob = blobs[contents[n]!]!;
+  const offset = offsets[n]!;
+  const size = sizes[n]!;
   const digest = digests.slice(n * DIGEST, (n + 1) * DIGEST);
   const crc = crcs[n]!;
   return crc === null ? { blob, offset, size, digest } : { blob, offset, size, digest, crc };

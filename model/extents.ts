@@ -32,5 +32,5 @@ export interface Piece {
   /** Which of the sources. */
   readonly index: number;
   readonly from: number;
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
 }

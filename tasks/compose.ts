@@ -84,19 +84,24 @@ function lay(below: Tree, { label, tree }: Layer, pile: readonly Layer[]): Tree 
     checkEntry(entry, label);
     while (next < below.length && below[next]!.path < entry.path) laid.push(below[next++]!);
     const hidden = below[next]?.path === entry.path ? below[next++] : undefined;
-    const directories = [entry, hidden].filter((each) => each?.type === 'directory').length;
-    if (hidden !== undefined && directories === 1) {
+    if (hidden === undefined) {
+      laid.push(entry);
+      continue;
+    }
+    const directories = [entry, hidden].filter(({ type }) => type === 'directory').length;
+    if (directories === 1) {
       throw layerConflict(entry.path, label, entry.type, layerWith(hidden, pile).label, hidden.type);
     }
     // Only an archive, whose entries have times, says what a directory is to be.
-    laid.push(hidden !== undefined && directories === 2 && entry.mtime === undefined ? hidden : entry);
+    laid.push(directories === 2 && entry.mtime === undefined ? hidden : entry);
   }
   while (next < below.length) laid.push(below[next++]!);
   return laid;
 }
 
 function checkEntry(entry: Entry, layer: string): void {
-  if (Buffer.byteLength(nameOf(entry.path)) > NAME_MAX) {
+  // No name is longer than its path.
+  if (Buffer.byteLength(entry.path) > NAME_MAX && Buffer.byteLength(nameOf(entry.path)) > NAME_MAX) {
     throw unsupportedEntry(layer, entry.path, `a name of more than ${NAME_MAX} bytes`);
   }
   if (entry.type === 'symlink' && (entry.target === '' || Buffer.byteLength(entry.target) > TARGET_MAX)) {

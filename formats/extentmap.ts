@@ -129,19 +129,34 @@ export function countSources({ sources }: ExtentMap): number {
   return sources.length / FIELDS - 1;
 }
 
+/** The blobs that hold the contents of files, each once. */
+export function blobsOfFiles(files: readonly FileEntry[]): Digest[] {
+  const blobs = new Set<Digest>();
+  for (const { content } of files) blobs.add(content.blob);
+  return [...blobs];
+}
+
+/** Sets sources to be the contents of files; there must be as many. */
+export function fillSources({ blobs, sources, digests }: Omit<Sources, 'own'>, files: readonly FileEntry[]): void {
+  const numbers = new Map(blobs.map((blob, n) => [blob, n]));
+  for (let n = 0; n < files.length; n++) {
+    const { blob, offset, size, digest, crc = NO_CRC } = files[n]!.content;
+    const at = n * FIELDS;
+    sources[at + BLOB] = numbers.get(blob)!;
+    sources[at + OFFSET] = offset;
+    sources[at + SIZE] = size;
+    sources[at + CRC] = crc;
+    digests.write(digest, n * DIGEST, 'hex');
+  }
+}
+
 /** The contents of files as sources. */
 export function sourcesOf(files: readonly FileEntry[]): Sources {
-  const contents = files.map(({ content }) => content);
-  const blobs = [...new Set(contents.map(({ blob }) => blob))];
-  const sources = contents.flatMap(({ blob, offset, size, crc = NO_CRC }) => [
-    blobs.indexOf(blob),
-    offset,
-    size,
-    crc,
-    0,
-  ]);
-  const digests = Buffer.from(contents.map(({ digest }) => digest).join(''), 'hex');
-  return { blobs, own: Buffer.alloc(0), digests, sources: Float64Array.from([...sources, 0, 0, 0, 0, 0]) };
+  const own = Buffer.alloc(0);
+  const sources = new Float64Array((files.length + 1) * FIELDS);
+  const made = { blobs: blobsOfFiles(files), own, sources, digests: Buffer.alloc(files.length * DIGEST) };
+  fillSources(made, files);
+  return made;
 }
 
 /** The extents of a source, or of all. */

@@ -274,8 +274,6 @@ export class Engine {
     const record = key === undefined ? undefined : records.read(key);
     if (!key || record?.parts.task !== task.kind || record.parts.version !== task.version) return undefined;
     return {
-      key,
-      options: record.parts.options!,
       inputs: inputsOf(record),
       take: (file) => publications.take(publish!, key, file),
     };

@@ -1,4 +1,4 @@
-import type { Digest, FileEntry, Slice } from '../model/artifact.ts';
+import { blobsIn, type Digest, type FileEntry, type Slice } from '../model/artifact.ts';
 import type { BlockSink, ExtentMap, Piece, Sources } from '../model/extents.ts';
 
 /** Maps of extents: how they are made, kept as bytes, and asked. */
@@ -103,11 +103,11 @@ export class MapBuilder {
   #add(blob: number, offset: number, size: number, crc: number): void {
     const { sources } = this.#parts;
     const at = this.#sources++ * FIELDS;
-    sources[at] = blob;
-    sources[at + 1] = offset;
-    sources[at + 2] = size;
-    sources[at + 3] = crc;
-    sources[at + 4] = this.#extents;
+    sources[at + BLOB] = blob;
+    sources[at + OFFSET] = offset;
+    sources[at + SIZE] = size;
+    sources[at + CRC] = crc;
+    sources[at + FIRST] = this.#extents;
   }
 
   /** The bytes of the map. */
@@ -129,13 +129,6 @@ export function countSources({ sources }: ExtentMap): number {
   return sources.length / FIELDS - 1;
 }
 
-/** The blobs that hold the contents of files, each once. */
-export function blobsOfFiles(files: readonly FileEntry[]): Digest[] {
-  const blobs = new Set<Digest>();
-  for (const { content } of files) blobs.add(content.blob);
-  return [...blobs];
-}
-
 /** Sets sources to be the contents of files; there must be as many. */
 export function fillSources({ blobs, sources, digests }: Omit<Sources, 'own'>, files: readonly FileEntry[]): void {
   const numbers = new Map(blobs.map((blob, n) => [blob, n]));
@@ -154,7 +147,7 @@ export function fillSources({ blobs, sources, digests }: Omit<Sources, 'own'>, f
 export function sourcesOf(files: readonly FileEntry[]): Sources {
   const own = Buffer.alloc(0);
   const sources = new Float64Array((files.length + 1) * FIELDS);
-  const made = { blobs: blobsOfFiles(files), own, sources, digests: Buffer.alloc(files.length * DIGEST) };
+  const made = { blobs: blobsIn(files), own, sources, digests: Buffer.alloc(files.length * DIGEST) };
   fillSources(made, files);
   return made;
 }

@@ -79,7 +79,7 @@ export interface Numbering {
  * for contents of so many bytes, and is asked in the same order.
  */
 export function inodesOf(tree: Tree, numbering: Numbering, place: (size: number) => BlockMap): Inode[] {
-  const { directories, homes } = directoriesOf(tree, numbering.directories);
+  const { directories, homes } = homesOf(tree, numbering.directories);
   const known = new Map<string, Inode>();
   const inodes: Inode[] = [];
   let next = numbering.first;
@@ -197,7 +197,6 @@ export function deviceOf(number: number): { major: number; minor: number } {
 export function writeDirectory(inode: Inode, { chunk, entryLength, writeKind }: DirectoryForm, bytes: Buffer): number {
   let at = 0;
   let previous = 0;
-  let end = 0;
   const put = (name: string, number: number, type: Entry['type']) => {
     const size = Buffer.byteLength(name);
     const length = entryLength(size);
@@ -213,13 +212,12 @@ export function writeDirectory(inode: Inode, { chunk, entryLength, writeKind }: 
     bytes.write(name, at + 8);
     previous = at;
     at += length;
-    end = at;
   };
   put('.', inode.number, 'directory');
   put('..', inode.parent, 'directory');
   for (const child of inode.children) put(child.name, child.inode, child.type);
   bytes.writeUInt16LE(inode.size - previous, previous + 4);
-  return end;
+  return at;
 }
 
 /** What an entry that is no directory points to, in bytes. */
@@ -257,8 +255,8 @@ class Directory {
   }
 }
 
-/** The directories of a tree by their paths, with room for all their names; and for each entry the one that it is in. */
-function directoriesOf(tree: Tree, form: DirectoryForm) {
+/** For each entry of a tree the directory that it is in, with room for all names; and all directories by their paths. */
+function homesOf(tree: Tree, form: DirectoryForm) {
   const directories = new Map<string, Directory>();
   const homes: (Directory | undefined)[] = [];
   let path = '';

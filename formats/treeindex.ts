@@ -1,7 +1,7 @@
 import { isAscii } from 'node:buffer';
-import type { Digest, Entry, LinkEntry, Slice, Tree } from '../model/artifact.ts';
+import { blobsIn, type Digest, type Entry, type LinkEntry, type Slice, type Tree } from '../model/artifact.ts';
 import type { Sources } from '../model/extents.ts';
-import { BLOB, blobsOfFiles, CRC, DIGEST, FIELDS, fillSources, NO_CRC, OFFSET, SIZE } from './extentmap.ts';
+import { BLOB, CRC, DIGEST, FIELDS, fillSources, NO_CRC, OFFSET, SIZE } from './extentmap.ts';
 import { isFile } from './tree.ts';
 
 /**
@@ -46,7 +46,7 @@ function columnsOf(bytes: Buffer, words: number, entries: number, files: number)
 /** The bytes of a tree. */
 export function indexOf(tree: Tree): Buffer {
   const files = tree.filter(isFile);
-  const blobs = blobsOfFiles(files);
+  const blobs = blobsIn(files);
   const text: Words = {
     paths: tree.map(({ path }) => path),
     blobs,

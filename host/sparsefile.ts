@@ -43,7 +43,7 @@ export class SparseFile implements Disposable {
   }
 }
 
-const PIECE = 4 * 1024 * 1024;
+const PIECE = 1024 * 1024;
 
 /** A copy of a file, with holes where there are nothing but zeros. */
 export async function copySparse(from: string, to: string): Promise<void> {

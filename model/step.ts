@@ -90,8 +90,6 @@ export interface SourceContext {
 
 /** A file that a step published the last time, untouched since. */
 export interface Prior {
-  readonly key: Digest;
-  readonly options: Json;
   /** The digests of what its inputs were then. */
   readonly inputs: Readonly<Record<string, Digest>>;
   /** Moves it to `file`, where it may be changed; false if it is held by anybody or not what it was: then make a new one. */

@@ -230,6 +230,8 @@ for (const subject of SUBJECTS) {
         t.deepEqual(samePaths(found(subject, image)), samePaths(expected(one.entries)));
         assertSameTree(t, ownReading(image), one.entries);
         t.true(readFileSync(image).equals(readFileSync(again)));
+        // However what is written is joined.
+        t.true(readFileSync(image).equals(one.bytes(one.map(subject.fs, 16 * 1024 ** 2))));
       }),
       { numRuns: 15 },
     );

@@ -10,6 +10,8 @@ import { misnamed } from '../../formats/magic.ts';
 import { parseMtree } from '../../formats/mtree.ts';
 import { alternatives, compareVersions, matches } from '../../formats/pkgsrc/pattern.ts';
 import { qcow2Overlay } from '../../formats/qcow2.ts';
+import { indexOf, parseIndex } from '../../formats/treeindex.ts';
+import type { Tree } from '../../model/artifact.ts';
 import { x86Guest } from '../../vm/accelerator.ts';
 
 test('checksums of all forms that publishers use', (t) => {
@@ -165,4 +167,24 @@ test('versions of packages are ordered as pkg_install orders them', (t) => {
   t.false(fits('php{82,83}-curl>=8.4', 'php83-curl-8.3.1'));
   t.true(fits('lib[xy]*-1.?', 'liby2-1.3'));
   t.false(fits('lib[!y]*-1.?', 'liby2-1.3'));
+});
+
+test('a tree comes back from its index, and nothing comes from what is none', (t) => {
+  const owned = { mode: 0o4755, uid: 4_000_000_000, gid: 70_000 };
+  const slice = { blob: 'a'.repeat(64), offset: 5 * 2 ** 32, size: 2 ** 33, digest: 'b'.repeat(64) };
+  const tree: Tree = [
+    { path: '', type: 'directory', mode: 0o755, uid: 0, gid: 0 },
+    { path: 'a name\nof two lines', ...owned, type: 'file', mtime: 0, content: slice },
+    { path: 'console', ...owned, type: 'character', mtime: 2 ** 31 - 1, major: 4095, minor: 1_048_575 },
+    { path: 'größe', ...owned, type: 'file', content: { ...slice, crc: 2 ** 32 - 1 } },
+    { path: 'hard', ...owned, type: 'file', mtime: 1, content: { ...slice, offset: 0, crc: 0 }, hard: true },
+    { path: 'link', ...owned, type: 'symlink', target: '../größe' },
+    { path: 'pipe', ...owned, type: 'fifo' },
+    { path: 'wd0', ...owned, type: 'block', major: 0, minor: 300 },
+  ];
+  t.deepEqual(parseIndex(indexOf(tree)), tree);
+  t.deepEqual(parseIndex(indexOf([])), []);
+  for (const bytes of ['', '{"smol":"tree","version":1}\n', 'x'.repeat(100)]) {
+    t.throws(() => parseIndex(Buffer.from(bytes)), { instanceOf: SyntaxError });
+  }
 });

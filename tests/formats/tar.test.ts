@@ -1,5 +1,7 @@
 import test from 'ava';
+import { crc32 } from '../../formats/crc32.ts';
 import { TarIndexer } from '../../formats/tar.ts';
+import { sha256 } from '../../host/files.ts';
 import type { Entry } from '../../model/artifact.ts';
 import { Problem } from '../../model/problem.ts';
 import { type Member, tarOf } from '../rig/archives.ts';
@@ -44,8 +46,10 @@ test('entries are found where they lie, in whatever pieces the archive comes', a
     );
     for (const entry of entries) {
       if (entry.type !== 'file') continue;
-      const { offset, size } = entry.content;
-      t.is(tar.subarray(offset, offset + size).toString(), entry.path.startsWith('long') ? 'a name for pax' : 'hello');
+      const { offset, size, digest, crc } = entry.content;
+      const bytes = tar.subarray(offset, offset + size);
+      t.is(bytes.toString(), entry.path.startsWith('long') ? 'a name for pax' : 'hello');
+      t.deepEqual([digest, crc], [sha256(bytes), crc32(bytes)]);
       t.is(entry.hard, entry.path.startsWith('dir/') ? true : undefined);
     }
   }

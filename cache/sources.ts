@@ -1,7 +1,7 @@
 import { createHash, hash as hashOf } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { crc32 } from '../formats/crc32.ts';
-import { BLOB, CRC, DIGEST, FIELDS, NO_CRC, OFFSET, OWN, SIZE } from '../formats/extentmap.ts';
+import { BLOB, CRC, countSources, DIGEST, FIELDS, NO_CRC, OFFSET, OWN, SIZE } from '../formats/extentmap.ts';
 import type { Piece, Sources } from '../model/extents.ts';
 
 /** How much of a blob is read at once. */
@@ -36,7 +36,7 @@ export class SourceReader implements Disposable {
 
   /** The bytes of all sources, in order. Throws `BadSource`, at the latest when the last bytes of one are asked for. */
   *read({ blobs, own, sources, digests }: Sources): Generator<Piece> {
-    const count = sources.length / FIELDS - 1;
+    const count = countSources({ sources });
     // What of which blob is in the buffer.
     let here = OWN;
     let start = 0;

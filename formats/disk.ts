@@ -15,7 +15,7 @@ import { uuidFrom } from './uuid.ts';
 
 export type FileSystemName = 'ext2' | 'ffs' | 'ffs1';
 
-export const FILE_SYSTEMS: Readonly<Record<FileSystemName, FileSystem>> = { ext2, ffs: ffs(2), ffs1: ffs(1) };
+const FILE_SYSTEMS: Readonly<Record<FileSystemName, FileSystem>> = { ext2, ffs: ffs(2), ffs1: ffs(1) };
 
 export interface DiskForm {
   /** Bytes, of the whole disk. */
@@ -61,7 +61,7 @@ export function smallestDisk(tree: Tree, fs: FileSystemName, free = 0): number {
 }
 
 /** Everything on a disk but the contents of inodes; positions are on the disk. */
-export function* tablesOf({ size, partition, fs, seed, layout }: Disk): Generator<Extent> {
+function* tablesOf({ size, partition, fs, seed, layout }: Disk): Generator<Extent> {
   yield* gptTables({ size, name: partition, type: fs === 'ext2' ? 'ext2' : 'ffs', seed });
   const time = layout.inodes.reduce((newest, { entry }) => Math.max(newest, entry.mtime ?? 0), 0);
   const identity = { uuid: uuidFrom(seed, 'file system'), label: partition.slice(0, 16), time };

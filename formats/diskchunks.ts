@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 import { promisify } from 'node:util';
-import { crc32, gunzip, gzip } from 'node:zlib';
+import { gunzip, gzip } from 'node:zlib';
 import type { Digest } from '../model/artifact.ts';
+import { crc32 } from './crc32.ts';
 
 /**
  * A disk as a gzip file whose members (RFC 1952, section 2.2) are its chunks: any gunzip(1) makes the disk of it, and who has

@@ -26,20 +26,25 @@ interface Counts {
   readonly names: number;
 }
 
-/** The parts of a map in its bytes, each at a multiple of 8; numbers are little-endian, as those of every host are. */
-function partsOf(bytes: Buffer, { sources, extents, own, names }: Counts) {
+/** Where the parts of a map begin in its bytes, each at a multiple of 8, and where the last one ends. */
+function placesOf({ sources, extents, own, names }: Counts) {
   const sourcesAt = HEADER + Math.ceil(names / 8) * 8;
   const extentsAt = sourcesAt + (sources + 1) * FIELDS * 8;
   const digestsAt = extentsAt + extents * EXTENT * 8;
   const ownAt = digestsAt + sources * DIGEST;
+  return { sourcesAt, extentsAt, digestsAt, ownAt, end: ownAt + own };
+}
+
+/** The parts of a map; numbers are little-endian, as those of every host are. */
+function partsOf(bytes: Buffer, counts: Counts) {
+  const { sourcesAt, extentsAt, digestsAt, ownAt, end } = placesOf(counts);
   const numbers = (at: number, count: number) => new Float64Array(bytes.buffer, bytes.byteOffset + at, count);
   return {
-    names: bytes.subarray(HEADER, HEADER + names),
-    sources: numbers(sourcesAt, (sources + 1) * FIELDS),
-    extents: numbers(extentsAt, extents * EXTENT),
+    names: bytes.subarray(HEADER, HEADER + counts.names),
+    sources: numbers(sourcesAt, (counts.sources + 1) * FIELDS),
+    extents: numbers(extentsAt, counts.extents * EXTENT),
     digests: bytes.subarray(digestsAt, ownAt),
-    own: bytes.subarray(ownAt, ownAt + own),
-    ownAt,
+    own: bytes.subarray(ownAt, end),
   };
 }
 
@@ -68,11 +73,8 @@ export class MapBuilder {
     this.#size = size;
     this.#blobs = new Map(blobs.map((blob, n) => [blob, n]));
     this.#counts = { ...counts, names: names.length };
-    const { sources, extents, own } = this.#counts;
-    const length =
-      HEADER + names.length + 8 + (sources + 1) * FIELDS * 8 + extents * EXTENT * 8 + sources * DIGEST + own;
     // Memory that is never touched costs nothing.
-    this.#bytes = Buffer.alloc(length);
+    this.#bytes = Buffer.alloc(placesOf(this.#counts).end);
     this.#parts = partsOf(this.#bytes, this.#counts);
     names.copy(this.#parts.names);
   }
@@ -84,14 +86,18 @@ export class MapBuilder {
 
   /** So many bytes that were written to `own` are a source. Its extents follow. */
   addOwn(size: number): void {
-    this.#add(OWN, this.#own, size, NO_CRC);
+    const { sources } = this.#parts;
+    const at = this.#next() * FIELDS;
+    sources[at + BLOB] = OWN;
+    sources[at + OFFSET] = this.#own;
+    sources[at + SIZE] = size;
+    sources[at + CRC] = NO_CRC;
     this.#own += size;
   }
 
   /** A slice is a source. Its extents follow. */
-  addSlice({ blob, offset, size, digest, crc = NO_CRC }: Slice): void {
-    this.#parts.digests.write(digest, this.#sources * DIGEST, 'hex');
-    this.#add(this.#blobs.get(blob)!, offset, size, crc);
+  addSlice(slice: Slice): void {
+    setSource(this.#parts, this.#next(), this.#blobs.get(slice.blob)!, slice);
   }
 
   addExtent(position: number, length: number): void {
@@ -100,32 +106,26 @@ export class MapBuilder {
     this.#extents++;
   }
 
-  #add(blob: number, offset: number, size: number, crc: number): void {
-    const { sources } = this.#parts;
-    const at = this.#sources++ * FIELDS;
-    sources[at + BLOB] = blob;
-    sources[at + OFFSET] = offset;
-    sources[at + SIZE] = size;
-    sources[at + CRC] = crc;
-    sources[at + FIRST] = this.#extents;
+  /** The number of the next source, whose extents will be the next ones. */
+  #next(): number {
+    this.#parts.sources[this.#sources * FIELDS + FIRST] = this.#extents;
+    return this.#sources++;
   }
 
   /** The bytes of the map. */
   end(): Buffer {
-    this.#parts.sources[this.#sources * FIELDS + FIRST] = this.#extents;
-    this.#bytes.write(MAGIC, 'latin1');
     const { sources, extents, names } = this.#counts;
-    if (this.#sources !== sources || this.#extents !== extents)
-      throw new Error('a map is not as large as it was to be');
+    this.#bytes.write(MAGIC, 'latin1');
+    if (this.#next() !== sources || this.#extents !== extents) throw new Error('a map is not as large as it was to be');
     for (const [n, value] of [this.#size, sources, extents, this.#own, names].entries()) {
       this.#bytes.writeDoubleLE(value, MAGIC.length + n * 8);
     }
-    return this.#bytes.subarray(0, this.#parts.ownAt + this.#own);
+    return this.#bytes.subarray(0, placesOf({ ...this.#counts, own: this.#own }).end);
   }
 }
 
 /** How many sources a map has. */
-export function countSources({ sources }: ExtentMap): number {
+export function countSources({ sources }: Pick<Sources, 'sources'>): number {
   return sources.length / FIELDS - 1;
 }
 
@@ -133,14 +133,24 @@ export function countSources({ sources }: ExtentMap): number {
 export function fillSources({ blobs, sources, digests }: Omit<Sources, 'own'>, files: readonly FileEntry[]): void {
   const numbers = new Map(blobs.map((blob, n) => [blob, n]));
   for (let n = 0; n < files.length; n++) {
-    const { blob, offset, size, digest, crc = NO_CRC } = files[n]!.content;
-    const at = n * FIELDS;
-    sources[at + BLOB] = numbers.get(blob)!;
-    sources[at + OFFSET] = offset;
-    sources[at + SIZE] = size;
-    sources[at + CRC] = crc;
-    digests.write(digest, n * DIGEST, 'hex');
+    const { content } = files[n]!;
+    setSource({ sources, digests }, n, numbers.get(content.blob)!, content);
   }
+}
+
+/** Sets a source to be a slice of the blob of that number. */
+function setSource(
+  { sources, digests }: Pick<Sources, 'sources' | 'digests'>,
+  n: number,
+  blob: number,
+  { offset, size, digest, crc = NO_CRC }: Slice,
+): void {
+  const at = n * FIELDS;
+  sources[at + BLOB] = blob;
+  sources[at + OFFSET] = offset;
+  sources[at + SIZE] = size;
+  sources[at + CRC] = crc;
+  digests.write(digest, n * DIGEST, 'hex');
 }
 
 /** The contents of files as sources. */

@@ -31,15 +31,20 @@ interface Words {
   readonly devices: readonly (readonly [number, number])[];
 }
 
-/** Where the columns of an index lie in its bytes. */
-function columnsOf(bytes: Buffer, words: number, entries: number, files: number) {
+/** Where the columns of an index begin in its bytes, each at a multiple of 8, and where the last one ends. */
+function placesOf(words: number, entries: number, files: number) {
   const numbersAt = HEADER + Math.ceil(words / 8) * 8;
   const sourcesAt = numbersAt + entries * NUMBERS * 8;
   const digestsAt = sourcesAt + (files + 1) * FIELDS * 8;
+  return { numbersAt, sourcesAt, digestsAt, end: digestsAt + files * DIGEST };
+}
+
+function columnsOf(bytes: Buffer, words: number, entries: number, files: number) {
+  const { numbersAt, sourcesAt, digestsAt, end } = placesOf(words, entries, files);
   return {
     numbers: new Float64Array(bytes.buffer, bytes.byteOffset + numbersAt, entries * NUMBERS),
     sources: new Float64Array(bytes.buffer, bytes.byteOffset + sourcesAt, (files + 1) * FIELDS),
-    digests: bytes.subarray(digestsAt, digestsAt + files * DIGEST),
+    digests: bytes.subarray(digestsAt, end),
   };
 }
 
@@ -56,8 +61,7 @@ export function indexOf(tree: Tree): Buffer {
     devices: tree.flatMap((entry) => ('major' in entry ? [[entry.major, entry.minor] as const] : [])),
   };
   const words = Buffer.from(JSON.stringify(text));
-  const length = HEADER + words.length + 8 + tree.length * NUMBERS * 8 + (files.length + 1) * FIELDS * 8;
-  const bytes = Buffer.alloc(length + files.length * DIGEST);
+  const bytes = Buffer.alloc(placesOf(words.length, tree.length, files.length).end);
   bytes.write(MAGIC, 'latin1');
   bytes.writeDoubleLE(words.length, MAGIC.length);
   words.copy(bytes, HEADER);
@@ -72,7 +76,7 @@ export function indexOf(tree: Tree): Buffer {
     numbers[at + MTIME] = mtime;
   }
   fillSources({ blobs, sources, digests }, files);
-  return bytes.subarray(0, digests.byteOffset - bytes.byteOffset + digests.length);
+  return bytes;
 }
 
 /** The tree that such bytes are of. Throws a SyntaxError on any that are of none. */

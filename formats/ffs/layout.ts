@@ -75,15 +75,15 @@ class Allocator {
   /** The next so many whole blocks, or as many as are left in their group. */
   take(blocks: number): Run {
     const first = this.#room(FRAGMENTS);
-    const count = this.isFull ? blocks : Math.min(blocks, Math.floor((this.#end - first) / FRAGMENTS));
-    if (!this.isFull) this.#use(first, count * FRAGMENTS);
+    const count = Math.min(blocks, Math.floor((this.#end - first) / FRAGMENTS));
+    this.#use(first, count * FRAGMENTS);
     return [first, count];
   }
 
   /** So many fragments of one block. */
   takePart(fragments: number): Run {
     const first = this.#room(fragments);
-    if (!this.isFull) this.#use(first, fragments);
+    this.#use(first, fragments);
     return [first, 1];
   }
 
@@ -103,6 +103,7 @@ class Allocator {
   }
 
   #use(first: number, fragments: number): void {
+    if (this.isFull) return;
     this.#next = first + fragments;
     const last = this.used.at(-1);
     if (last !== undefined && last[1] === first) last[1] = this.#next;

@@ -7,7 +7,7 @@ import type { Json } from '../model/json.ts';
 
 /** What is kept of a step: everything that went into its key, beside what came out. Made to be read by people too. */
 export interface KeyRecord {
-  readonly format: 2;
+  readonly format: 3;
   readonly step: string;
   readonly key: Digest;
   /** The parts of the key, in the order in which they are hashed. */
@@ -99,5 +99,5 @@ export function parseRecord(text: string, key: Digest): KeyRecord | undefined {
 }
 
 function isRecord(record: KeyRecord | undefined, key: Digest): record is KeyRecord {
-  return record?.format === 2 && record.key === key;
+  return record?.format === 3 && record.key === key;
 }

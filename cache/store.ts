@@ -3,18 +3,10 @@ import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { BLOB, FIELDS, OFFSET, parseMap, sourcesOf, writeSource } from '../formats/extentmap.ts';
-import { indexOf, parseIndex } from '../formats/treeindex.ts';
+import { entriesOf, indexOf, parseIndex } from '../formats/treeindex.ts';
 import { asProblem, pieces, sha256, signature, walk } from '../host/files.ts';
-import {
-  type Blob,
-  blobsIn,
-  type Digest,
-  type Entry,
-  type FileEntry,
-  type Tree,
-  type TreeArtifact,
-} from '../model/artifact.ts';
-import type { BlockSink, ExtentMap, Sources } from '../model/extents.ts';
+import type { Blob, Digest, Entry, FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
+import type { BlockSink, ExtentMap, Sources, TreeIndex } from '../model/extents.ts';
 import { type BlobStore, CorruptBlob, type IntakeChecks } from '../model/step.ts';
 import { takeIn } from './intake.ts';
 import { BadSource, SourceReader } from './sources.ts';
@@ -23,8 +15,8 @@ import { BadSource, SourceReader } from './sources.ts';
 const CONTENT = path.join('content-v2', 'sha256');
 /** How many bytes are copied before the event loop turns: some milliseconds. */
 const TURN = 8 * 1024 * 1024;
-/** How many entries of trees are kept in memory: three of a base system, and many small ones. */
-const REMEMBERED = 40_000;
+/** How many bytes of indexes are kept in memory: three of a base system, and many small ones. */
+const REMEMBERED = 6 * 1024 * 1024;
 
 /**
  * Blobs by their SHA-256, kept by cacache, whose only user this is. What is stored is never changed; every read is
@@ -35,7 +27,7 @@ export class Store implements BlobStore {
   /** Files that were verified, with their signatures then. */
   readonly #verified = new Map<Digest, string>();
   /** The trees that were made or read last. */
-  readonly #trees = new Map<Digest, Tree>();
+  readonly #indexes = new Map<Digest, TreeIndex>();
   /** The map that was made last: an image is written by it next. */
   #lastMap: { readonly digest: Digest; readonly map: ExtentMap } | undefined;
 
@@ -138,17 +130,25 @@ export class Store implements BlobStore {
   }
 
   async putTree(tree: Tree): Promise<TreeArtifact> {
-    const blob = await this.putBytes(indexOf(tree));
-    this.#remember(blob.digest, tree);
-    return { ...blob, kind: 'tree', blobs: blobsIn(tree), entries: tree.length };
+    return this.putIndex(indexOf(tree));
   }
 
-  async readTree({ digest }: Pick<TreeArtifact, 'digest'>): Promise<Tree> {
+  async readTree(artifact: Pick<TreeArtifact, 'digest'>): Promise<Tree> {
+    return entriesOf(await this.readIndex(artifact));
+  }
+
+  async putIndex(index: TreeIndex): Promise<TreeArtifact> {
+    const blob = await this.putBytes(index.bytes);
+    this.#remember(blob.digest, index);
+    return { ...blob, kind: 'tree', blobs: index.blobs, entries: index.length };
+  }
+
+  async readIndex({ digest }: Pick<TreeArtifact, 'digest'>): Promise<TreeIndex> {
     // One that the cache has lost must be missed, even if it is remembered.
-    const known = this.has(digest) ? this.#trees.get(digest) : undefined;
-    const tree = known ?? parseIndex(await this.readBytes(digest));
-    this.#remember(digest, tree);
-    return tree;
+    const known = this.has(digest) ? this.#indexes.get(digest) : undefined;
+    const index = known ?? parseIndex(await this.readBytes(digest));
+    this.#remember(digest, index);
+    return index;
   }
 
   async putMap(bytes: Buffer): Promise<Blob> {
@@ -163,15 +163,15 @@ export class Store implements BlobStore {
   }
 
   /** A tree is most often read right after it was made. */
-  #remember(digest: Digest, tree: Tree): void {
-    this.#trees.delete(digest);
-    this.#trees.set(digest, tree);
-    let entries = 0;
-    for (const each of this.#trees.values()) entries += each.length;
-    for (const [oldest, { length }] of this.#trees) {
-      if (entries <= REMEMBERED || oldest === digest) return;
-      this.#trees.delete(oldest);
-      entries -= length;
+  #remember(digest: Digest, index: TreeIndex): void {
+    this.#indexes.delete(digest);
+    this.#indexes.set(digest, index);
+    let size = 0;
+    for (const { bytes } of this.#indexes.values()) size += bytes.length;
+    for (const [oldest, { bytes }] of this.#indexes) {
+      if (size <= REMEMBERED || oldest === digest) return;
+      this.#indexes.delete(oldest);
+      size -= bytes.length;
     }
   }
 

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { KeyRecord, Records } from '../cache/records.ts';
 import type { RemoteCache } from '../cache/remote.ts';
 import type { Store } from '../cache/store.ts';
-import { type Artifact, blobsIn, type Digest } from '../model/artifact.ts';
+import type { Artifact, Digest } from '../model/artifact.ts';
 import type { Emit } from '../model/event.ts';
 import type { Json } from '../model/json.ts';
 import { foreignAction, noSuchAction } from '../model/problems.ts';
@@ -103,10 +103,9 @@ async function artifactOf(text: string, worker: Worker): Promise<Artifact> {
   const [kind, digest = ''] = text.split(' ');
   await present(digest, worker);
   if (kind === 'blob') return { kind, digest, size: store.size(digest) };
-  const tree = await store.readTree({ digest });
-  const blobs = blobsIn(tree);
+  const { blobs, length } = await store.readIndex({ digest });
   await Promise.all(blobs.map((blob) => present(blob, worker)));
-  return { kind: 'tree', digest, size: store.size(digest), blobs, entries: tree.length };
+  return { kind: 'tree', digest, size: store.size(digest), blobs, entries: length };
 }
 
 async function present(digest: Digest, { store, remote }: Worker): Promise<void> {

@@ -3,7 +3,7 @@ import type { Digest } from '../model/artifact.ts';
 import type { Json } from '../model/json.ts';
 
 /** To be raised when keys, records or trees change their form: everything is then made again. */
-export const FORMAT = 2;
+export const FORMAT = 3;
 
 /** JSON with the keys of each object in code-unit order and nothing that may differ between two writers. */
 export function canonical(value: Json): string {

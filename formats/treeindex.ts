@@ -1,119 +1,294 @@
 import { isAscii } from 'node:buffer';
-import { blobsIn, type Digest, type Entry, type LinkEntry, type Slice, type Tree } from '../model/artifact.ts';
-import type { Sources } from '../model/extents.ts';
+import { blobsIn, type Digest, type Entry, type Slice, type Tree } from '../model/artifact.ts';
+import type { TreeIndex } from '../model/extents.ts';
 import { BLOB, CRC, DIGEST, FIELDS, fillSources, NO_CRC, OFFSET, SIZE } from './extentmap.ts';
 import { isFile } from './tree.ts';
 
 /**
- * Trees as bytes: words as JSON, numbers and digests in columns, little-endian as those of every host are. JSON for each
- * entry would take three times the bytes and more of the time, most of them for the names of attributes.
+ * Trees as bytes: paths one after the other, numbers and digests in columns, little-endian as those of every host are, and
+ * the few words that are left as JSON. What a build does with each tree it does with these columns; entries as objects are
+ * for whoever does less often what is said better with them.
  */
 
-const MAGIC = 'smoltre2';
-/** The magic, and how many bytes of words there are. */
-const HEADER = 16;
-/** The numbers of an entry; one without a time has NO_TIME. */
-const NUMBERS = 5;
-const [TYPE, MODE, UID, GID, MTIME] = [0, 1, 2, 3, 4];
-const NO_TIME = -1;
-/** In the order of the numbers that stand for them. */
-const TYPES: readonly Entry['type'][] = ['file', 'directory', 'symlink', 'character', 'block', 'fifo'];
+const MAGIC = 'smoltre3';
+/** The magic and four numbers: bytes of words, bytes of paths, entries, files. */
+const HEADER = 40;
+/** The numbers of an entry: type, mode, owner, group, time or NO_TIME, where its path ends, which one of its type it is. */
+export const NUMBERS = 7;
+export const [TYPE, MODE, UID, GID, MTIME, END, NTH] = [0, 1, 2, 3, 4, 5, 6];
+export const NO_TIME = -1;
+/** What stands for a type: its place here. The last is a file with the mark of several names. */
+export const TYPES: readonly Entry['type'][] = ['file', 'directory', 'symlink', 'character', 'block', 'fifo', 'file'];
+export const [FILE, DIRECTORY, SYMLINK, CHARACTER, BLOCK, FIFO, HARD] = [0, 1, 2, 3, 4, 5, 6];
 
-interface Words {
-  readonly paths: readonly string[];
-  readonly blobs: readonly Digest[];
-  /** How many files there are, and which of them have the mark. */
+type Words = Pick<TreeIndex, 'blobs' | 'targets' | 'devices'>;
+
+/** How much an index has of everything; words and paths in bytes. */
+interface Counts {
+  readonly words: number;
+  readonly paths: number;
+  readonly entries: number;
   readonly files: number;
-  readonly hard: readonly number[];
-  /** Of each symbolic link. */
-  readonly targets: readonly string[];
-  /** Of each device: major and minor number. */
-  readonly devices: readonly (readonly [number, number])[];
 }
 
-/** Where the columns of an index begin in its bytes, each at a multiple of 8, and where the last one ends. */
-function placesOf(words: number, entries: number, files: number) {
-  const numbersAt = HEADER + Math.ceil(words / 8) * 8;
+/** The parts of an index, each at a multiple of 8, and where the last one ends. */
+function placesOf({ words, paths, entries, files }: Counts) {
+  const pathsAt = HEADER + Math.ceil(words / 8) * 8;
+  const numbersAt = pathsAt + Math.ceil(paths / 8) * 8;
   const sourcesAt = numbersAt + entries * NUMBERS * 8;
   const digestsAt = sourcesAt + (files + 1) * FIELDS * 8;
-  return { numbersAt, sourcesAt, digestsAt, end: digestsAt + files * DIGEST };
+  return { pathsAt, numbersAt, sourcesAt, digestsAt, end: digestsAt + files * DIGEST };
 }
 
-function columnsOf(bytes: Buffer, words: number, entries: number, files: number) {
-  const { numbersAt, sourcesAt, digestsAt, end } = placesOf(words, entries, files);
+function columnsOf(bytes: Buffer, counts: Counts) {
+  const { pathsAt, numbersAt, sourcesAt, digestsAt, end } = placesOf(counts);
+  const numbers = (at: number, count: number) => new Float64Array(bytes.buffer, bytes.byteOffset + at, count);
   return {
-    numbers: new Float64Array(bytes.buffer, bytes.byteOffset + numbersAt, entries * NUMBERS),
-    sources: new Float64Array(bytes.buffer, bytes.byteOffset + sourcesAt, (files + 1) * FIELDS),
+    bytes,
+    length: counts.entries,
+    paths: bytes.subarray(pathsAt, pathsAt + counts.paths),
+    numbers: numbers(numbersAt, counts.entries * NUMBERS),
+    sources: numbers(sourcesAt, (counts.files + 1) * FIELDS),
     digests: bytes.subarray(digestsAt, end),
   };
 }
 
-/** The bytes of a tree. */
-export function indexOf(tree: Tree): Buffer {
-  const files = tree.filter(isFile);
-  const blobs = blobsIn(files);
-  const text: Words = {
-    paths: tree.map(({ path }) => path),
-    blobs,
-    files: files.length,
-    hard: files.flatMap(({ hard }, n) => (hard ? [n] : [])),
-    targets: tree.filter((entry) => entry.type === 'symlink').map((entry) => (entry as LinkEntry).target),
-    devices: tree.flatMap((entry) => ('major' in entry ? [[entry.major, entry.minor] as const] : [])),
-  };
-  const words = Buffer.from(JSON.stringify(text));
-  const bytes = Buffer.alloc(placesOf(words.length, tree.length, files.length).end);
+/** An index with words whose columns are still to be filled. */
+function blankIndex(words: Words, counts: Omit<Counts, 'words'>): TreeIndex {
+  const text = Buffer.from(JSON.stringify(words));
+  const bytes = Buffer.alloc(placesOf({ words: text.length, ...counts }).end);
   bytes.write(MAGIC, 'latin1');
-  bytes.writeDoubleLE(words.length, MAGIC.length);
-  words.copy(bytes, HEADER);
-  const { numbers, sources, digests } = columnsOf(bytes, words.length, tree.length, files.length);
-  for (let n = 0; n < tree.length; n++) {
-    const { type, mode, uid, gid, mtime = NO_TIME } = tree[n]!;
-    const at = n * NUMBERS;
-    numbers[at + TYPE] = TYPES.indexOf(type);
-    numbers[at + MODE] = mode;
-    numbers[at + UID] = uid;
-    numbers[at + GID] = gid;
-    numbers[at + MTIME] = mtime;
+  for (const [n, value] of [text.length, counts.paths, counts.entries, counts.files].entries()) {
+    bytes.writeDoubleLE(value, MAGIC.length + n * 8);
   }
-  fillSources({ blobs, sources, digests }, files);
-  return bytes;
+  text.copy(bytes, HEADER);
+  return { ...words, ...columnsOf(bytes, { words: text.length, ...counts }) };
 }
 
-/** The tree that such bytes are of. Throws a SyntaxError on any that are of none. */
-export function parseIndex(bytes: Buffer): Tree {
+/** The index that such bytes are of. Throws a SyntaxError on any that are of none. */
+export function parseIndex(bytes: Buffer): TreeIndex {
   if (bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) throw new SyntaxError('this is no index of a tree');
-  const length = bytes.readDoubleLE(MAGIC.length);
-  const text = bytes.subarray(HEADER, HEADER + length);
-  // Most are ASCII, which takes a fraction of the time to read.
-  const words = JSON.parse(text.toString(isAscii(text) ? 'latin1' : 'utf8')) as Words;
-  const { paths, blobs, files, targets, devices } = words;
-  const { numbers, sources, digests } = columnsOf(bytes, length, paths.length, files);
-  const hex = digests.toString('hex');
-  const hard = new Set(words.hard);
-  let file = 0;
-  let link = 0;
-  let device = 0;
-  return paths.map((path, n): Entry => {
+  const [words, paths, entries, files] = new Float64Array(bytes.buffer, bytes.byteOffset + MAGIC.length, 4);
+  const { blobs, targets, devices } = JSON.parse(bytes.toString('utf8', HEADER, HEADER + words!)) as Words;
+  const counts = { words: words!, paths: paths!, entries: entries!, files: files! };
+  return { blobs, targets, devices, ...columnsOf(bytes, counts) };
+}
+
+/** The index of a tree. */
+export function indexOf(tree: Tree): TreeIndex {
+  const files = tree.filter(isFile);
+  const text = tree.map(({ path }) => path).join('');
+  const paths = Buffer.from(text);
+  const lengthOf = paths.length === text.length ? (path: string) => path.length : Buffer.byteLength;
+  const targets: string[] = [];
+  const devices: [number, number][] = [];
+  for (const entry of tree) {
+    if (entry.type === 'symlink') targets.push(entry.target);
+    else if ('major' in entry) devices.push([entry.major, entry.minor]);
+  }
+  const counts = { paths: paths.length, entries: tree.length, files: files.length };
+  const index = blankIndex({ blobs: blobsIn(files), targets, devices }, counts);
+  paths.copy(index.paths);
+  const { numbers } = index;
+  const nth = new Nth();
+  let end = 0;
+  for (let n = 0; n < tree.length; n++) {
+    const entry = tree[n]!;
+    const type = entry.type === 'file' && entry.hard ? HARD : TYPES.indexOf(entry.type);
+    end += lengthOf(entry.path);
     const at = n * NUMBERS;
-    const type = TYPES[numbers[at + TYPE]!]!;
-    const mode = small(numbers[at + MODE]!);
-    const uid = small(numbers[at + UID]!);
-    const gid = small(numbers[at + GID]!);
-    const mtime = small(numbers[at + MTIME]!);
-    if (type === 'file' && mtime !== NO_TIME && !hard.has(file)) {
-      // Most are such ones. An object that is made at once takes half the memory of one that others are spread into.
-      return { path, mode, uid, gid, mtime, type, content: sliceOf(blobs, sources, hex, file++) };
+    numbers[at + TYPE] = type;
+    numbers[at + MODE] = entry.mode;
+    numbers[at + UID] = entry.uid;
+    numbers[at + GID] = entry.gid;
+    numbers[at + MTIME] = entry.mtime ?? NO_TIME;
+    numbers[at + END] = end;
+    numbers[at + NTH] = nth.next(type);
+  }
+  fillSources(index, files);
+  return index;
+}
+
+/** Counts files, links and devices, each for themselves. */
+class Nth {
+  #files = 0;
+  #links = 0;
+  #devices = 0;
+
+  next(type: number): number {
+    if (type === FILE || type === HARD) return this.#files++;
+    if (type === SYMLINK) return this.#links++;
+    return type === CHARACTER || type === BLOCK ? this.#devices++ : 0;
+  }
+}
+
+/** Entries of an index, from one up to another. */
+export interface Run {
+  readonly index: TreeIndex;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The index of the tree that some runs are together; they are to be in its order. */
+export function joined(runs: readonly Run[]): TreeIndex {
+  const targets: string[] = [];
+  const devices: (readonly [number, number])[] = [];
+  const used = new Map<TreeIndex, Uint8Array>();
+  let [paths, entries, files] = [0, 0, 0];
+  for (const { index, from, to } of runs) {
+    const { numbers, sources, blobs } = index;
+    const marks = used.get(index) ?? new Uint8Array(blobs.length);
+    used.set(index, marks);
+    paths += endOf(index, to - 1) - endOf(index, from - 1);
+    entries += to - from;
+    for (let at = from * NUMBERS; at < to * NUMBERS; at += NUMBERS) {
+      const type = numbers[at + TYPE]!;
+      const nth = numbers[at + NTH]!;
+      if (type === FILE || type === HARD) {
+        files++;
+        marks[sources[nth * FIELDS + BLOB]!] = 1;
+      } else if (type === SYMLINK) targets.push(index.targets[nth]!);
+      else if (type === CHARACTER || type === BLOCK) devices.push(index.devices[nth]!);
     }
-    const attributes = { path, mode, uid, gid, ...(mtime !== NO_TIME && { mtime }) };
-    if (type === 'file') {
-      const mark = hard.has(file) && { hard: true as const };
-      return { ...attributes, type, content: sliceOf(blobs, sources, hex, file++), ...mark };
+  }
+  const blobs = [...new Set([...used].flatMap(([index, marks]) => index.blobs.filter((_, n) => marks[n])))].sort();
+  const whole = blankIndex({ blobs, targets, devices }, { paths, entries, files });
+  const numberOf = new Map(blobs.map((blob, n) => [blob, n]));
+  const renumbered = new Map(
+    [...used.keys()].map((index) => [index, index.blobs.map((blob) => numberOf.get(blob) ?? -1)]),
+  );
+  const nth = new Nth();
+  let [entry, path, file] = [0, 0, 0];
+  for (const { index, from, to } of runs) {
+    const { numbers, sources } = index;
+    const start = endOf(index, from - 1);
+    index.paths.copy(whole.paths, path, start, endOf(index, to - 1));
+    whole.numbers.set(numbers.subarray(from * NUMBERS, to * NUMBERS), entry * NUMBERS);
+    const blob = renumbered.get(index)!;
+    // The files of a run follow each other in their columns too.
+    let first = -1;
+    let count = 0;
+    for (let n = from; n < to; n++, entry++) {
+      const type = numbers[n * NUMBERS + TYPE]!;
+      whole.numbers[entry * NUMBERS + END]! += path - start;
+      whole.numbers[entry * NUMBERS + NTH] = nth.next(type);
+      if (type !== FILE && type !== HARD) continue;
+      if (first < 0) first = numbers[n * NUMBERS + NTH]!;
+      count++;
     }
-    if (type === 'symlink') return { ...attributes, type, target: targets[link++]! };
-    if (type === 'directory' || type === 'fifo') return { ...attributes, type };
-    const [major, minor] = devices[device++]!;
-    return { ...attributes, type, major, minor };
+    if (count > 0) {
+      whole.sources.set(sources.subarray(first * FIELDS, (first + count) * FIELDS), file * FIELDS);
+      for (let n = file; n < file + count; n++) {
+        whole.sources[n * FIELDS + BLOB] = blob[whole.sources[n * FIELDS + BLOB]!]!;
+      }
+      index.digests.copy(whole.digests, file * DIGEST, first * DIGEST, (first + count) * DIGEST);
+      file += count;
+    }
+    path += endOf(index, to - 1) - start;
+  }
+  return whole;
+}
+
+/** Where the path of an entry ends among all paths; of the one before the first, 0. */
+export function endOf({ numbers }: TreeIndex, n: number): number {
+  return n < 0 ? 0 : numbers[n * NUMBERS + END]!;
+}
+
+/** The path of an entry. */
+export function pathOf(index: TreeIndex, n: number): string {
+  return index.paths.toString('utf8', endOf(index, n - 1), endOf(index, n));
+}
+
+/** The first entry from `from` on whose path is not before another; it is the sooner found the nearer it is. */
+export function lowerBound(index: TreeIndex, path: string, from = 0): number {
+  let step = 1;
+  let low = from;
+  while (low + step <= index.length && pathOf(index, low + step - 1) < path) {
+    low += step;
+    step *= 2;
+  }
+  let high = Math.min(index.length, low + step - 1);
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (pathOf(index, middle) < path) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The entry with a path; undefined if there is none. */
+export function find(index: TreeIndex, path: string): number | undefined {
+  const n = lowerBound(index, path);
+  return n < index.length && pathOf(index, n) === path ? n : undefined;
+}
+
+/** Of each entry, which one is the directory that it is in; -1 for the root, and where there is none. */
+export function parentsOf(index: TreeIndex): Int32Array {
+  const { paths, numbers, length } = index;
+  const parents = new Int32Array(length).fill(-1);
+  const directories = new Map<string, number>();
+  let start = 0;
+  // The directory of the entry before, in which most entries are too.
+  let [known, knownStart, knownEnd] = [-1, 0, 0];
+  for (let n = 0; n < length; n++) {
+    const end = endOf(index, n);
+    const slash = paths.lastIndexOf(0x2f, end - 1);
+    const parentEnd = Math.max(start, slash);
+    if (end > start) {
+      const isKnown = known >= 0 && paths.compare(paths, knownStart, knownEnd, start, parentEnd) === 0;
+      if (!isKnown) {
+        known = directories.get(paths.toString('utf8', start, parentEnd)) ?? -1;
+        [knownStart, knownEnd] = [start, parentEnd];
+      }
+      parents[n] = known;
+    }
+    if (numbers[n * NUMBERS + TYPE] === DIRECTORY) directories.set(paths.toString('utf8', start, end), n);
+    start = end;
+  }
+  return parents;
+}
+
+/** The entries of an index as objects. */
+export function entriesOf(index: TreeIndex): Tree {
+  const hex = index.digests.toString('hex');
+  // Most are ASCII: then a place among the bytes is one in the text.
+  const text = isAscii(index.paths) ? index.paths.toString('latin1') : undefined;
+  let start = 0;
+  return Array.from({ length: index.length }, (_, n) => {
+    const end = endOf(index, n);
+    const path = text?.slice(start, end) ?? index.paths.toString('utf8', start, end);
+    start = end;
+    return entryOf(index, n, path, hex);
   });
+}
+
+function entryOf(
+  { numbers, blobs, sources, targets, devices }: TreeIndex,
+  n: number,
+  path: string,
+  hex: string,
+): Entry {
+  const at = n * NUMBERS;
+  const kind = numbers[at + TYPE]!;
+  const type = TYPES[kind]!;
+  const mode = small(numbers[at + MODE]!);
+  const uid = small(numbers[at + UID]!);
+  const gid = small(numbers[at + GID]!);
+  const mtime = small(numbers[at + MTIME]!);
+  const nth = numbers[at + NTH]!;
+  if (kind === FILE && mtime !== NO_TIME) {
+    // Most are such ones. An object that is made at once takes half the memory of one that others are spread into.
+    return { path, mode, uid, gid, mtime, type: 'file', content: sliceOf(blobs, sources, hex, nth) };
+  }
+  const attributes = { path, mode, uid, gid, ...(mtime !== NO_TIME && { mtime }) };
+  if (type === 'file') {
+    const mark = kind === HARD && { hard: true as const };
+    return { ...attributes, type, content: sliceOf(blobs, sources, hex, nth), ...mark };
+  }
+  if (type === 'symlink') return { ...attributes, type, target: targets[nth]! };
+  if (type === 'directory' || type === 'fifo') return { ...attributes, type };
+  const [major, minor] = devices[nth]!;
+  return { ...attributes, type, major, minor };
 }
 
 /** The same number. One that comes from a column of doubles would be an object of its own, even if it is a small integer. */
@@ -122,7 +297,7 @@ function small(value: number): number {
   return integer === value ? integer : value;
 }
 
-function sliceOf(blobs: readonly Digest[], sources: Sources['sources'], hex: string, n: number): Slice {
+function sliceOf(blobs: readonly Digest[], sources: Float64Array, hex: string, n: number): Slice {
   const at = n * FIELDS;
   const blob = blobs[sources[at + BLOB]!]!;
   const offset = small(sources[at + OFFSET]!);

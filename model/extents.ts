@@ -19,6 +19,22 @@ export interface Sources {
   readonly digests: Buffer;
 }
 
+/** A tree in columns, as it is stored; the sources are the contents of its files. */
+export interface TreeIndex extends Omit<Sources, 'own'> {
+  /** All of it. */
+  readonly bytes: Buffer;
+  /** How many entries there are. */
+  readonly length: number;
+  /** The paths one after the other, in UTF-8. */
+  readonly paths: Buffer;
+  /** Of each entry seven numbers, which formats/treeindex.ts names. */
+  readonly numbers: Float64Array;
+  /** Of the symbolic links, in their order. */
+  readonly targets: readonly string[];
+  /** Of the devices, in their order. */
+  readonly devices: readonly (readonly [major: number, minor: number])[];
+}
+
 /** What lies where on a disk: the bytes of each source fill extents, one after the other; what is left of the last one is zeros. */
 export interface ExtentMap extends Sources {
   /** Of the disk. */

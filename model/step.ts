@@ -1,5 +1,5 @@
 import type { Artifact, Blob, Digest, Entry, Tree, TreeArtifact } from './artifact.ts';
-import type { BlockSink, ExtentMap } from './extents.ts';
+import type { BlockSink, ExtentMap, TreeIndex } from './extents.ts';
 import type { Json } from './json.ts';
 
 /** A limited resource that a step holds while it works. */
@@ -77,6 +77,9 @@ export interface BlobStore {
   readEntry(entry: Entry, signal: AbortSignal): Promise<Buffer>;
   putTree(tree: Tree): Promise<TreeArtifact>;
   readTree(artifact: Pick<TreeArtifact, 'digest'>): Promise<Tree>;
+  /** The same in columns; what was put or read is not to be changed after that. */
+  putIndex(index: TreeIndex): Promise<TreeArtifact>;
+  readIndex(artifact: Pick<TreeArtifact, 'digest'>): Promise<TreeIndex>;
 }
 
 export interface SourceContext {

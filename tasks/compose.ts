@@ -1,7 +1,28 @@
 import type { KeyRecord } from '../cache/records.ts';
 import { inputsOf } from '../engine/keyed.ts';
-import { nameOf, orphansOf, parentOf, withParents } from '../formats/tree.ts';
-import type { Digest, Entry, Tree, TreeArtifact } from '../model/artifact.ts';
+import { byPath, nameOf, parentOf } from '../formats/tree.ts';
+import {
+  DIRECTORY,
+  endOf,
+  find,
+  indexOf,
+  joined,
+  lowerBound,
+  MODE,
+  MTIME,
+  NO_TIME,
+  NTH,
+  NUMBERS,
+  parentsOf,
+  pathOf,
+  type Run,
+  SYMLINK,
+  TYPE,
+  TYPES,
+  UID,
+} from '../formats/treeindex.ts';
+import type { Digest, TreeArtifact } from '../model/artifact.ts';
+import type { TreeIndex } from '../model/extents.ts';
 import { layerConflict, unmatchedFile, unsupportedEntry } from '../model/problems.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
 
@@ -22,23 +43,20 @@ interface Options {
 /** Trees laid over each other. A file replaces a file; a directory that is there already keeps what it is. */
 export const compose: Task = {
   kind: 'compose',
-  version: 1,
+  version: 2,
   summary: 'trees laid over each other',
   pool: 'cpu',
   async run({ options, inputs, store }: StepContext) {
     const { layers, files, sourceDate } = options as unknown as Options;
     const pile: Layer[] = [];
     for (const [n, label] of layers.entries()) {
-      pile.push({ label, tree: await store.readTree(inputs[inputName(n)] as TreeArtifact) });
+      pile.push({ label, index: await store.readIndex(inputs[inputName(n)] as TreeArtifact) });
     }
-    const laid = pile.reduce<Tree>((below, layer) => lay(below, layer, pile), []);
-    const orphans = orphansOf(laid);
-    refuseFilesWithEntries(orphans, laid, pile);
-    const owned = withAttributes(laid, files);
-    const tree = orphans.length === 0 && owned[0]?.path === '' ? owned : withParents(owned);
-    const date = sourceDate ?? tree.reduce((newest, entry) => Math.max(newest, entry.mtime ?? 0), 0);
-    const time = date === 0 ? FALLBACK_TIME : date;
-    return store.putTree(tree.map((entry) => ((entry.mtime ?? Infinity) <= time ? entry : { ...entry, mtime: time })));
+    for (const layer of pile) checkEntries(layer);
+    const tree = withParents(pile);
+    setAttributes(tree, files);
+    setTimes(tree, sourceDate);
+    return store.putIndex(tree);
   },
 };
 
@@ -73,76 +91,147 @@ const TARGET_MAX = 1023;
 
 interface Layer {
   readonly label: string;
-  readonly tree: Tree;
+  readonly index: TreeIndex;
 }
 
-/** A layer over what is below it. */
-function lay(below: Tree, { label, tree }: Layer, pile: readonly Layer[]): Tree {
-  const laid: Entry[] = [];
-  let next = 0;
-  for (const entry of tree) {
-    checkEntry(entry, label);
-    while (next < below.length && below[next]!.path < entry.path) laid.push(below[next++]!);
-    const hidden = below[next]?.path === entry.path ? below[next++] : undefined;
-    if (hidden === undefined) {
-      laid.push(entry);
+function checkEntries({ label, index }: Layer): void {
+  for (let n = 0; n < index.length; n++) {
+    // No name is longer than its path.
+    if (endOf(index, n) - endOf(index, n - 1) > NAME_MAX && Buffer.byteLength(nameOf(pathOf(index, n))) > NAME_MAX) {
+      throw unsupportedEntry(label, pathOf(index, n), `a name of more than ${NAME_MAX} bytes`);
+    }
+    if (index.numbers[n * NUMBERS + TYPE] !== SYMLINK) continue;
+    const target = index.targets[index.numbers[n * NUMBERS + NTH]!]!;
+    if (target === '' || Buffer.byteLength(target) > TARGET_MAX) {
+      const what = `a link whose target is empty or of more than ${TARGET_MAX} bytes`;
+      throw unsupportedEntry(label, pathOf(index, n), what);
+    }
+  }
+}
+
+/** The layers laid over each other, with the root and every directory that is needed, which need not be in any of them. */
+function withParents(pile: readonly Layer[]): TreeIndex {
+  const hasRoot = pile.some(({ index }) => find(index, '') !== undefined);
+  const tree = laid(hasRoot ? pile : [directories(['']), ...pile]);
+  const orphans = new Set<string>();
+  const parents = parentsOf(tree);
+  for (let n = 1; n < tree.length; n++) if (parents[n] === -1) orphans.add(pathOf(tree, n));
+  if (orphans.size === 0) return tree;
+  const missing = new Set<string>();
+  for (const path of orphans) {
+    for (let at = parentOf(path)!; ; at = parentOf(at)!) {
+      const found = find(tree, at);
+      if (found === undefined) missing.add(at);
+      else if (tree.numbers[found * NUMBERS + TYPE] === DIRECTORY) break;
+      else throw fileWithEntries(at, path, pile);
+    }
+  }
+  return laid([directories([...missing]), { label: '', index: tree }]);
+}
+
+/** A layer of directories as they are if nobody says anything of them. */
+function directories(paths: readonly string[]): Layer {
+  const entries = paths.map((path) => ({ path, type: 'directory' as const, mode: 0o755, uid: 0, gid: 0 }));
+  return { label: '', index: indexOf(entries.sort(byPath)) };
+}
+
+/** Layers laid over each other, the lowest first. */
+function laid(pile: readonly Layer[]): TreeIndex {
+  const heads = pile.map((layer): Head => ({ layer, at: 0, path: pathAt(layer, 0) }));
+  const runs: Run[] = [];
+  const take = ({ layer: { index }, at: from }: Head, to: number) => runs.push({ index, from, to });
+  const move = (head: Head, to: number) => {
+    head.at = to;
+    head.path = pathAt(head.layer, to);
+  };
+  for (;;) {
+    const [path, next] = firstPaths(heads);
+    if (path === undefined) return joined(runs);
+    const here = heads.filter((head) => head.path === path);
+    if (here.length === 1) {
+      // All that comes before anything of another layer.
+      const [head] = here as [Head];
+      const { index } = head.layer;
+      const to = next === undefined ? index.length : lowerBound(index, next, head.at + 1);
+      take(head, to);
+      move(head, to);
       continue;
     }
-    const directories = [entry, hidden].filter(({ type }) => type === 'directory').length;
-    if (directories === 1) {
-      throw layerConflict(entry.path, label, entry.type, layerWith(hidden, pile).label, hidden.type);
-    }
-    // Only an archive, whose entries have times, says what a directory is to be.
-    laid.push(directories === 2 && entry.mtime === undefined ? hidden : entry);
+    const top = here.reduce(above);
+    take(top, top.at + 1);
+    for (const head of here) move(head, head.at + 1);
   }
-  while (next < below.length) laid.push(below[next++]!);
-  return laid;
 }
 
-function checkEntry(entry: Entry, layer: string): void {
-  // No name is longer than its path.
-  if (Buffer.byteLength(entry.path) > NAME_MAX && Buffer.byteLength(nameOf(entry.path)) > NAME_MAX) {
-    throw unsupportedEntry(layer, entry.path, `a name of more than ${NAME_MAX} bytes`);
+/** How far one has come in a layer. */
+interface Head {
+  readonly layer: Layer;
+  at: number;
+  /** Of the entry there; undefined at the end. */
+  path: string | undefined;
+}
+
+function pathAt({ index }: Layer, n: number): string | undefined {
+  return n < index.length ? pathOf(index, n) : undefined;
+}
+
+/** The first path of all, and the first of those that are not the same. */
+function firstPaths(heads: readonly Head[]): [string | undefined, string | undefined] {
+  let first: string | undefined;
+  let second: string | undefined;
+  for (const { path } of heads) {
+    if (path === undefined || path === first) continue;
+    if (first === undefined || path < first) [first, second] = [path, first];
+    else if (second === undefined || path < second) second = path;
   }
-  if (entry.type === 'symlink' && (entry.target === '' || Buffer.byteLength(entry.target) > TARGET_MAX)) {
-    throw unsupportedEntry(layer, entry.path, `a link whose target is empty or of more than ${TARGET_MAX} bytes`);
+  return [first, second];
+}
+
+/** Which of two entries with the same path is seen, the second of which is laid over the first. */
+function above(hidden: Head, entry: Head): Head {
+  const [below, type] = [typeAt(hidden), typeAt(entry)];
+  if (below !== type && (below === DIRECTORY || type === DIRECTORY)) {
+    throw layerConflict(entry.path!, entry.layer.label, TYPES[type]!, hidden.layer.label, TYPES[below]!);
   }
+  // Only an archive, whose entries have times, says what a directory is to be.
+  return type === DIRECTORY && numberAt(entry, MTIME) === NO_TIME ? hidden : entry;
+}
+
+function typeAt(head: Head): number {
+  return numberAt(head, TYPE);
+}
+
+function numberAt({ layer: { index }, at }: Head, which: number): number {
+  return index.numbers[at * NUMBERS + which]!;
 }
 
 /** One layer may have a file where another has a directory with entries, without an entry of its own. */
-function refuseFilesWithEntries(orphans: readonly Entry[], tree: Tree, pile: readonly Layer[]): void {
-  const parents = new Map(orphans.map((entry) => [parentOf(entry.path), entry]));
-  if (parents.size === 0) return;
-  for (const file of tree) {
-    const child = parents.get(file.path);
-    if (child === undefined) continue;
-    const [below, above] = [file, child]
-      .map((entry) => ({ layer: layerWith(entry, pile), type: entry === file ? file.type : 'directory' }))
-      .sort((a, b) => pile.indexOf(a.layer) - pile.indexOf(b.layer)) as [Side, Side];
-    throw layerConflict(file.path, above.layer.label, above.type, below.layer.label, below.type);
+function fileWithEntries(file: string, child: string, pile: readonly Layer[]): Error {
+  const side = (path: string) => pile.findLast(({ index }) => find(index, path) !== undefined)!;
+  const [of, within] = [side(file), side(child)];
+  const type = TYPES[of.index.numbers[find(of.index, file)! * NUMBERS + TYPE]!]!;
+  return pile.indexOf(within) > pile.indexOf(of)
+    ? layerConflict(file, within.label, 'directory', of.label, type)
+    : layerConflict(file, of.label, type, within.label, 'directory');
+}
+
+function setAttributes(tree: TreeIndex, files: Readonly<Record<string, Attributes>>): void {
+  for (const [path, { mode, owner }] of Object.entries(files)) {
+    const n = find(tree, path.replace(/^\/+|\/+$/g, ''));
+    if (n === undefined) throw unmatchedFile(path);
+    if (mode !== undefined) tree.numbers[n * NUMBERS + MODE] = Number.parseInt(mode, 8);
+    if (owner !== undefined) tree.numbers.set(owner.split(':').map(Number), n * NUMBERS + UID);
   }
 }
 
-type Side = { readonly layer: Layer; readonly type: string };
-
-/** The layer that an entry of what was laid comes from. */
-function layerWith(entry: Entry, pile: readonly Layer[]): Layer {
-  return pile.findLast(({ tree }) => tree.includes(entry))!;
-}
-
-function withAttributes(tree: Tree, files: Readonly<Record<string, Attributes>>): Tree {
-  const wanted = new Map(Object.entries(files).map(([path, file]) => [path.replace(/^\/+|\/+$/g, ''), { path, file }]));
-  if (wanted.size === 0) return tree;
-  const changed = tree.map((entry) => {
-    const found = wanted.get(entry.path);
-    wanted.delete(entry.path);
-    return found === undefined ? entry : entryWith(entry, found.file);
-  });
-  for (const { path } of wanted.values()) throw unmatchedFile(path);
-  return changed;
-}
-
-function entryWith(entry: Entry, { mode, owner }: Attributes): Entry {
-  const [uid, gid] = owner === undefined ? [entry.uid, entry.gid] : owner.split(':').map(Number);
-  return { ...entry, mode: mode === undefined ? entry.mode : Number.parseInt(mode, 8), uid: uid!, gid: gid! };
+/** Gives a time to what has none, and that time to what is later: the newest one if none is given. */
+function setTimes({ numbers }: TreeIndex, sourceDate: number | undefined): void {
+  let newest = sourceDate ?? 0;
+  if (sourceDate === undefined) {
+    for (let at = MTIME; at < numbers.length; at += NUMBERS) newest = Math.max(newest, numbers[at]!);
+  }
+  const time = newest === 0 ? FALLBACK_TIME : newest;
+  for (let at = MTIME; at < numbers.length; at += NUMBERS) {
+    if (numbers[at] === NO_TIME || numbers[at]! > time) numbers[at] = time;
+  }
 }

@@ -172,7 +172,7 @@ test('records say what went into a key, for people', async (t) => {
   const record = JSON.parse(
     readFileSync(path.join(bench.folder, 'steps', key.slice(0, 2), `${key.slice(2)}.json`), 'utf8'),
   );
-  t.like(record, { format: 2, step: 'top', key, parts: { task: 'test', version: 1, options: { name: 'top' } } });
+  t.like(record, { format: 3, step: 'top', key, parts: { task: 'test', version: 1, options: { name: 'top' } } });
   t.regex(record.parts.inputs.low, /^blob [0-9a-f]{64}$/);
 });
 

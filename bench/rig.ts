@@ -108,7 +108,7 @@ export class Bench {
     const file = this.write('script.sh', `set -e\n${script}\n`);
     const timer = '/usr/bin/time';
     const command = existsSync(timer) ? `${timer} -f %M -o ${this.path('peak')} sh ${file}` : `sh ${file}`;
-    const measured = this.time('sh', ['-c', `${command}; cat /proc/$$/io > ${this.#usage}`]);
+    const measured = this.time('sh', ['-c', `${command}; status=$?; cat /proc/$$/io > ${this.#usage}; exit $status`]);
     return {
       ...measured,
       written: numberIn(readFileSync(this.#usage, 'utf8'), /^write_bytes: (\d+)/m),

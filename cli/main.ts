@@ -17,6 +17,9 @@ const INTERRUPTED = 130;
 const SAME_SIGNAL_MS = 200;
 const BUG = 70; // sysexits(3): EX_SOFTWARE
 
+/** Whether any step ran. Then V8 compiled what later builds need too: scripts/entry.cjs asks. */
+export let hasWorked = false;
+
 /** Runs one command line. Gives the exit code; see EXIT_CODES for those of mistakes. */
 export async function main(args: readonly string[]): Promise<number> {
   const { stdout, stderr } = process;
@@ -33,7 +36,14 @@ export async function main(args: readonly string[]): Promise<number> {
   const context: Context = {
     interrupt: onSignal,
     exitCode: 0,
-    caller: { folder: process.cwd(), signal: interrupt.signal, emit: (event) => reporter?.report(event) },
+    caller: {
+      folder: process.cwd(),
+      signal: interrupt.signal,
+      emit: (event) => {
+        hasWorked ||= event.type === 'step-started';
+        reporter?.report(event);
+      },
+    },
     print: (text) => stdout.write(`${text}\n`),
     write: async (bytes) => {
       if (!stdout.write(bytes)) await once(stdout, 'drain', { signal: interrupt.signal });

@@ -23,24 +23,28 @@ const digestOf = (data) => createHash('sha256').update(data).digest();
 const command = /^[a-z]+$/.exec(process.argv[2] ?? '')?.[0] ?? '';
 const compiled = path.join(folder, `${process.version}-${process.arch}-DIGEST_OF_PROGRAM-${command}`);
 
-/** What was compiled at an earlier start, if there was one and not a bit of it has changed. */
+/** What was compiled at an earlier start, if there was one and not a bit of it has changed, and whether that one ran steps. */
 function known() {
   try {
     const kept = readFileSync(compiled);
     const data = kept.subarray(DIGEST);
-    return digestOf(data).equals(kept.subarray(0, DIGEST)) ? data : undefined;
+    const isWhole = digestOf(data).equals(kept.subarray(0, DIGEST));
+    return isWhole ? { cachedData: data.subarray(0, -1), worked: data.at(-1) === 1 } : { worked: false };
   } catch {
-    return undefined;
+    return { worked: false };
   }
 }
 
 const DIGEST = 32;
 const WEEK_MS = 7 * 24 * 3600 * 1000;
-const cachedData = known();
+const { cachedData, worked } = known();
 // It is ASCII, and read in half the time as that.
 const script = new vm.Script(readFileSync(file, 'latin1'), { filename: file, cachedData });
-if (cachedData === undefined || script.cachedDataRejected) {
+const isUsed = cachedData !== undefined && !script.cachedDataRejected;
+if (!isUsed || !worked) {
   process.once('exit', () => {
+    const { hasWorked } = module.exports;
+    if (isUsed && !hasWorked) return;
     try {
       // Where there is no cache yet, the first start is not what makes one.
       mkdirSync(folder);
@@ -48,7 +52,7 @@ if (cachedData === undefined || script.cachedDataRejected) {
       // there is one, or there can be none
     }
     try {
-      const data = script.createCachedData();
+      const data = Buffer.concat([script.createCachedData(), Buffer.of(hasWorked ? 1 : 0)]);
       writeFileSync(`${compiled}.${process.pid}`, Buffer.concat([digestOf(data), data]));
       renameSync(`${compiled}.${process.pid}`, compiled);
       for (const name of readdirSync(folder).map((each) => path.join(folder, each))) {

@@ -221,6 +221,35 @@ test.serial('the same bytes in another directory, on another day, for another us
   if (isRoot) t.is(statSync(two.image).uid, 65534);
 });
 
+test.serial('what V8 compiled is kept, and once more when steps ran', async (t) => {
+  const { box, build } = await project(t);
+  exits(t, await build(), 0);
+  const folder = path.join(box.cache, 'code');
+  const kept = () => {
+    const [name, ...others] = readdirSync(folder);
+    t.deepEqual(others, []);
+    return readFileSync(path.join(folder, name!));
+  };
+  rmSync(folder, { recursive: true });
+  exits(t, await build(), 0);
+  const idle = kept();
+  exits(t, await build(), 0);
+  t.true(kept().equals(idle));
+  box.write('services/rescue/etc/rc', `${box.read('services/rescue/etc/rc')}# a line\n`);
+  exits(t, await build(), 0);
+  const busy = kept();
+  t.true(busy.length > idle.length);
+  box.write('services/rescue/etc/rc', `${box.read('services/rescue/etc/rc')}# another\n`);
+  exits(t, await build(), 0);
+  exits(t, await build(), 0);
+  t.true(kept().equals(busy));
+  // Damaged, it is made anew.
+  const [name] = readdirSync(folder);
+  writeFileSync(path.join(folder, name!), busy.subarray(1));
+  exits(t, await build(), 0);
+  t.is(sha256(kept().subarray(32)), kept().toString('hex', 0, 32));
+});
+
 test.serial('several services are one graph, whose common steps are done once', async (t) => {
   const { box } = await project(t);
   box.write('services/other/service.yaml', 'description: x\nsets: [rescue, etc]\nsize: 20M\n');

@@ -1,14 +1,16 @@
-import { blobsIn, type FileEntry, type Tree } from '../model/artifact.ts';
-import type { ExtentMap } from '../model/extents.ts';
+import type { FileEntry, Tree } from '../model/artifact.ts';
+import type { ExtentMap, TreeIndex } from '../model/extents.ts';
+import { writePointers } from './blocks.ts';
 import { ext2 } from './ext2/write.ts';
-import { MapBuilder, sourceAt } from './extentmap.ts';
+import { aligned, MapBuilder, sourceAt } from './extentmap.ts';
 import { ffs } from './ffs/write.ts';
 import type { FileSystem, Layout } from './filesystem.ts';
 import { gptTables, PARTITION_START, partitionLength } from './gpt.ts';
-import { type BlockForm, type Inode, writeDirectory, writePointers } from './inodes.ts';
+import type { Inodes } from './inodes.ts';
 import { SECTOR } from './sectors.ts';
 import type { Extent } from './sink.ts';
-import { contentSize, isFile } from './tree.ts';
+import { isFile } from './tree.ts';
+import { contentSize, isFileType, NTH, NUMBERS, newestTime, SYMLINK, TYPE } from './treeindex.ts';
 import { uuidFrom } from './uuid.ts';
 
 /** A disk with one partition that holds a tree: GPT, a file system, the contents of the files; never what is empty. */
@@ -28,18 +30,17 @@ export interface DiskForm {
 /** A disk that is laid out. All identifiers on it come from its seed. */
 export interface Disk extends DiskForm {
   readonly seed: string;
-  readonly tree: Tree;
   readonly layout: Layout;
 }
 
 /** Finds room for a tree on a disk; undefined if it does not fit. */
-export function layOutDisk(tree: Tree, form: DiskForm, seed: string): Disk | undefined {
+export function layOutDisk(tree: TreeIndex, form: DiskForm, seed: string): Disk | undefined {
   const layout = FILE_SYSTEMS[form.fs](tree, partitionLength(form.size));
-  return layout && { ...form, seed, tree, layout };
+  return layout && { ...form, seed, layout };
 }
 
 /** The smallest disk, in whole MiB, given in bytes, that has room for a tree and leaves so many bytes free. */
-export function smallestDisk(tree: Tree, fs: FileSystemName, free = 0): number {
+export function smallestDisk(tree: TreeIndex, fs: FileSystemName, free = 0): number {
   const fits = (mib: number) => {
     const length = partitionLength(mib * 1024 ** 2);
     const layout = length > 0 ? FILE_SYSTEMS[fs](tree, length) : undefined;
@@ -63,7 +64,7 @@ export function smallestDisk(tree: Tree, fs: FileSystemName, free = 0): number {
 /** Everything on a disk but the contents of inodes; positions are on the disk. */
 function* tablesOf({ size, partition, fs, seed, layout }: Disk): Generator<Extent> {
   yield* gptTables({ size, name: partition, type: fs === 'ext2' ? 'ext2' : 'ffs', seed });
-  const time = layout.inodes.reduce((newest, { entry }) => Math.max(newest, entry.mtime ?? 0), 0);
+  const time = newestTime(layout.inodes.tree);
   const identity = { uuid: uuidFrom(seed, 'file system'), label: partition.slice(0, 16), time };
   for (const { position, bytes } of layout.tables(identity)) yield { position: position + PARTITION_START, bytes };
 }
@@ -71,9 +72,9 @@ function* tablesOf({ size, partition, fs, seed, layout }: Disk): Generator<Exten
 /** All that is on a disk, as the bytes of a map of extents, from front to back; only indirect blocks come after what they point to. */
 export function mapOf(disk: Disk): Buffer {
   const { size, layout } = disk;
-  const { form, inodes } = layout;
+  const { form } = layout;
   const tables = [...tablesOf(disk)].sort((a, b) => a.position - b.position);
-  const builder = new MapBuilder(size, blobsIn(disk.tree), countsOf(layout, tables));
+  const builder = new MapBuilder(size, layout.inodes.tree, countsOf(layout, tables));
   let next = 0;
   const addTablesBefore = (end: number) => {
     for (; next < tables.length && tables[next]!.position < end; next++) {
@@ -84,30 +85,43 @@ export function mapOf(disk: Disk): Buffer {
       builder.addExtent(position, Math.ceil(bytes.length / SECTOR) * SECTOR);
     }
   };
-  for (const inode of inodes) {
-    if (inode.data.length === 0) continue;
-    addTablesBefore(PARTITION_START + inode.data[0]![0] * form.unit);
-    addInode(builder, inode, form);
+  const { starts, runs } = layout.maps;
+  for (let n = 0; n < layout.inodes.count; n++) {
+    const run = starts[n]!;
+    if (run === starts[n + 1]) continue;
+    addTablesBefore(PARTITION_START + runs[2 * run]! * form.unit);
+    addContents(builder, n, layout.inodes);
+    addBlocks(builder, n, layout);
   }
   addTablesBefore(size);
   return builder.end();
 }
 
-/** Adds what an inode points to. */
-function addInode(builder: MapBuilder, inode: Inode, form: BlockForm): void {
-  const { entry, indirect } = inode;
-  const { blockSize, unit, pointerSize, directories } = form;
-  if (entry.type === 'file') builder.addSlice(entry.content);
-  else if (entry.type === 'directory') builder.addOwn(writeDirectory(inode, directories, builder.own));
-  else if (entry.type === 'symlink') builder.addOwn(builder.own.write(entry.target));
-  let left = inode.size;
-  for (const run of inode.data) {
-    const length = Math.min(left, run[1] * blockSize);
+/** Adds what an inode holds as a source. */
+function addContents(builder: MapBuilder, inode: number, inodes: Inodes): void {
+  const { tree, entries } = inodes;
+  const at = entries[inode]! * NUMBERS;
+  const type = tree.numbers[at + TYPE]!;
+  const nth = tree.numbers[at + NTH]!;
+  if (isFileType(type)) builder.addFile(nth);
+  else if (type === SYMLINK) builder.addOwn(builder.own.write(tree.targets[nth]!));
+  else builder.addOwn(inodes.writeDirectory(inode, builder.own));
+}
+
+/** Adds where that goes, and the blocks that lead to it. */
+function addBlocks(builder: MapBuilder, inode: number, { inodes, maps, form }: Layout): void {
+  const { blockSize, unit, pointerSize } = form;
+  const { starts, runs } = maps;
+  let left = inodes.sizes[inode]!;
+  for (let n = starts[inode]!; n < starts[inode + 1]!; n++) {
+    const length = Math.min(left, runs[2 * n + 1]! * blockSize);
     // Up to the end of its last unit.
-    builder.addExtent(PARTITION_START + run[0] * unit, Math.ceil(length / unit) * unit);
+    builder.addExtent(PARTITION_START + runs[2 * n]! * unit, Math.ceil(length / unit) * unit);
     left -= length;
   }
-  for (const { block, pointers } of indirect) {
+  const indirection = maps.indirectionOf(inode);
+  if (indirection === undefined) return;
+  for (const { block, pointers } of indirection.blocks) {
     const { own } = builder;
     const view = new DataView(own.buffer, own.byteOffset, own.length);
     builder.addOwn(writePointers(view, 0, pointers, pointerSize, blockSize / unit));
@@ -116,16 +130,11 @@ function addInode(builder: MapBuilder, inode: Inode, form: BlockForm): void {
 }
 
 /** How much the map of a disk has of everything; at most so many own bytes. */
-function countsOf({ form, inodes }: Layout, tables: readonly Extent[]) {
-  let [sources, extents, own] = [tables.length, tables.length, 0];
-  for (const { bytes } of tables) own += bytes.length;
-  for (const { entry, data, indirect, size } of inodes) {
-    if (data.length === 0) continue;
-    sources += 1 + indirect.length;
-    extents += data.length + indirect.length;
-    own += (entry.type === 'file' ? 0 : size) + indirect.length * form.blockSize;
-  }
-  return { sources, extents, own };
+function countsOf({ form, inodes, maps }: Layout, tables: readonly Extent[]) {
+  const { held, runs, indirect } = maps.counts;
+  let own = indirect * form.blockSize + inodes.ownSize;
+  for (const { bytes } of tables) own += aligned(bytes.length);
+  return { sources: tables.length + held + indirect, extents: tables.length + runs + indirect, own };
 }
 
 /** In words, what a byte of a disk belongs to that has a map and was made of a tree: a file, or tables. */

@@ -1,5 +1,6 @@
-import type { Tree } from '../model/artifact.ts';
-import type { BlockForm, Inode } from './inodes.ts';
+import type { TreeIndex } from '../model/extents.ts';
+import type { BlockMaps } from './blocks.ts';
+import type { Inodes } from './inodes.ts';
 import type { Extent } from './sink.ts';
 
 /** What tells one file system from another of the same contents. */
@@ -11,11 +12,19 @@ export interface Identity {
   readonly time: number;
 }
 
+/** How a file system divides its contents; sizes in bytes. */
+export interface BlockForm {
+  readonly blockSize: number;
+  /** What numbers of blocks count. */
+  readonly unit: number;
+  readonly pointerSize: 4 | 8;
+}
+
 /** A tree for which room was found. Nothing of any file has been read. */
 export interface Layout {
   readonly form: BlockForm;
-  /** In the order of their numbers, the root first. */
-  readonly inodes: readonly Inode[];
+  readonly inodes: Inodes;
+  readonly maps: BlockMaps;
   /** Bytes that are left for contents. */
   readonly free: number;
   /** All but the contents of inodes: superblocks, maps, tables of inodes. */
@@ -23,4 +32,4 @@ export interface Layout {
 }
 
 /** Finds room for a tree (with all parent directories) in so many bytes; undefined if it does not fit. */
-export type FileSystem = (tree: Tree, size: number) => Layout | undefined;
+export type FileSystem = (tree: TreeIndex, size: number) => Layout | undefined;

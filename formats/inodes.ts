@@ -1,12 +1,28 @@
-import type { Entry, Tree } from '../model/artifact.ts';
-import { inodeOf, nameOf, parentOf } from './tree.ts';
+import type { Entry } from '../model/artifact.ts';
+import type { TreeIndex } from '../model/extents.ts';
+import { numberOutOfRange } from '../model/problems.ts';
+import { type Allocator, BlockMaps } from './blocks.ts';
+import { aligned, FIELDS, SIZE } from './extentmap.ts';
+import {
+  BLOCK,
+  CHARACTER,
+  DIRECTORY,
+  END,
+  FirstNames,
+  HARD,
+  NTH,
+  NUMBERS,
+  namesOf,
+  parentsOf,
+  pathOf,
+  SYMLINK,
+  TYPE,
+  TYPES,
+} from './treeindex.ts';
 
-/** What file systems of UNIX's kin have in common: inodes, the blocks that they point to, directories that name them. */
+/** What file systems of UNIX's kin have in common: inodes, and directories that name them. */
 
 export const ROOT_INODE = 2;
-/** The pointers of an inode that lead to contents themselves; three more lead through one, two and three indirect blocks. */
-export const DIRECT = 12;
-
 /** The bits of a mode that tell the type (sys/stat.h: S_IFMT). */
 export const TYPE_BITS: Readonly<Record<Entry['type'], number>> = {
   fifo: 0o010000,
@@ -17,53 +33,16 @@ export const TYPE_BITS: Readonly<Record<Entry['type'], number>> = {
   symlink: 0o120000,
 };
 
-/** Blocks that lie one after the other. Positions are in the units of the file system: ext2's blocks, FFS's fragments. */
-export type Run = readonly [first: number, blocks: number];
-
-/** Where the contents of an inode lie. */
-export interface BlockMap {
-  /** The blocks that hold its contents, in order; of FFS, the last may be a part of one. */
-  readonly data: readonly Run[];
-  /** The blocks with pointers to blocks, each before those that it points to. */
-  readonly indirect: readonly { readonly block: number; readonly pointers: readonly Run[] }[];
-  /** What the inode itself points to: the first 12 blocks, then one through each kind of indirect block. */
-  readonly pointers: readonly Run[];
-}
-
-export interface Inode extends BlockMap {
-  readonly number: number;
-  /** The first of its names, which decides owner, mode and time. */
-  readonly entry: Entry;
-  links: number;
-  readonly size: number;
-  /** For a directory: the names in it. */
-  readonly children: readonly Child[];
-  readonly parent: number;
-}
-
-/** What a directory says of one of its entries. */
-export interface Child {
-  readonly name: string;
-  readonly inode: number;
-  readonly type: Entry['type'];
-}
+/** The same by the numbers of types. */
+export const MODES = TYPES.map((type) => TYPE_BITS[type]);
 
 /** How a file system writes its directories. No entry crosses the end of a chunk. */
 export interface DirectoryForm {
   readonly chunk: number;
   /** The length of an entry whose name has so many bytes. */
   entryLength(name: number): number;
-  /** Writes the two bytes that stand for type and length of the name. */
-  writeKind(bytes: Buffer, at: number, type: Entry['type'], name: number): void;
-}
-
-/** How a file system divides its contents; sizes in bytes. */
-export interface BlockForm {
-  readonly blockSize: number;
-  /** What numbers of blocks count. */
-  readonly unit: number;
-  readonly pointerSize: 4 | 8;
-  readonly directories: DirectoryForm;
+  /** What stands for its type and the length of its name, in 16 bits. */
+  kind(type: number, name: number): number;
 }
 
 export interface Numbering {
@@ -74,203 +53,224 @@ export interface Numbering {
   readonly directories: DirectoryForm;
 }
 
-/**
- * The inodes of a tree (with all parent directories), in the order of their numbers, the root first. `place` finds room
- * for contents of so many bytes, and is asked in the same order.
- */
-export function inodesOf(tree: Tree, numbering: Numbering, place: (size: number) => BlockMap): Inode[] {
-  const { directories, homes } = homesOf(tree, numbering.directories);
-  const known = new Map<string, Inode>();
-  const inodes: Inode[] = [];
-  let next = numbering.first;
-  for (let n = 0; n < tree.length; n++) {
-    const entry = tree[n]!;
-    const home = homes[n];
-    // Whatever cannot have a second name is spared the look for its first.
-    const identity = entry.type === 'file' && entry.hard ? inodeOf(entry) : undefined;
-    let inode = identity === undefined ? undefined : known.get(identity);
-    if (inode === undefined) {
-      const own = entry.type === 'directory' ? directories.get(entry.path)! : undefined;
-      const size = own?.size ?? contentLength(entry);
-      const { data, indirect, pointers } = place(entry.type === 'symlink' && size < numbering.fastSymlink ? 0 : size);
-      inode = {
-        number: entry.path === '' ? ROOT_INODE : next++,
-        entry,
-        links: own === undefined ? 1 : 2,
-        size,
-        data,
-        indirect,
-        pointers,
-        children: own?.children ?? NONE,
-        parent: home?.inode?.number ?? ROOT_INODE,
-      };
-      if (identity !== undefined) known.set(identity, inode);
-      inodes.push(inode);
-      if (own !== undefined) {
-        own.inode = inode;
-        if (home?.inode) home.inode.links++;
+/** The inodes of a tree (with all parent directories), in columns: in the order of their numbers, the root first. */
+export class Inodes {
+  readonly tree: TreeIndex;
+  /** Which entry of the tree is the first of the names of each: that one decides owner, mode and time. */
+  readonly entries: Int32Array;
+  /** How many names each has. */
+  readonly links: Int32Array;
+  /** Bytes of contents of each. */
+  readonly sizes: Float64Array;
+  /** How many there are. */
+  readonly count: number;
+  /** Which ones are directories. */
+  readonly directories: readonly number[];
+  readonly #numbering: Numbering;
+  /** Of each entry, which inode it names. */
+  readonly #inodes: Int32Array;
+  /** Of each entry, where its name begins, and the directory that it is in. */
+  readonly #names: Int32Array;
+  readonly #parents: Int32Array;
+  /** Of each directory the first entry in it, and of each entry the next one in the same directory; 0 at the end. */
+  readonly #firstChild: Int32Array;
+  readonly #nextChild: Int32Array;
+
+  constructor(tree: TreeIndex, numbering: Numbering) {
+    const { length, numbers } = tree;
+    const column = () => new Int32Array(length);
+    const [entries, links, inodes, firstChild, nextChild] = [column(), column(), column(), column(), column()];
+    const sizes = new Float64Array(length);
+    const names = namesOf(tree);
+    const parents = parentsOf(tree, names);
+    const firsts = new FirstNames(tree);
+    const directories: number[] = [];
+    const link = (inode: number) => {
+      links[inode]!++;
+      if (links[inode]! <= LINK_MAX) return;
+      throw numberOutOfRange(pathOf(tree, entries[inode]!), 'number of links', links[inode]!, LINK_MAX);
+    };
+    let count = 0;
+    for (let n = 0; n < length; n++) {
+      const type = numbers[n * NUMBERS + TYPE]!;
+      const first = type === HARD ? firsts.of(n) : n;
+      if (first !== n) {
+        inodes[n] = inodes[first]!;
+        link(inodes[n]!);
+        continue;
       }
-    } else {
-      inode.links++;
+      inodes[n] = count;
+      entries[count] = n;
+      links[count] = 1;
+      if (type === DIRECTORY) {
+        directories.push(count);
+        link(count);
+        if (n > 0) link(inodes[parents[n]!]!);
+      } else sizes[count] = contentLength(tree, n);
+      count++;
     }
-    home?.children.push({ name: nameOf(entry.path), inode: inode.number, type: entry.type });
+    for (let n = length - 1; n > 0; n--) {
+      const parent = parents[n]!;
+      nextChild[n] = firstChild[parent]!;
+      firstChild[parent] = n;
+    }
+    this.tree = tree;
+    this.entries = entries;
+    this.links = links;
+    this.sizes = sizes;
+    this.count = count;
+    this.directories = directories;
+    this.#numbering = numbering;
+    this.#inodes = inodes;
+    this.#names = names;
+    this.#parents = parents;
+    this.#firstChild = firstChild;
+    this.#nextChild = nextChild;
+    for (const each of directories) sizes[each] = this.#directorySize(each);
   }
-  return inodes;
+
+  /** Bytes of contents that are no file's, at most: directories and targets of links, aligned. */
+  get ownSize(): number {
+    let size = 0;
+    for (const each of this.directories) size += aligned(this.sizes[each]!);
+    for (const target of this.tree.targets) size += aligned(Buffer.byteLength(target));
+    return size;
+  }
+
+  numberOf(inode: number): number {
+    return inode === 0 ? ROOT_INODE : this.#numbering.first + inode - 1;
+  }
+
+  /** The largest number of all. */
+  get last(): number {
+    return this.numberOf(this.count - 1);
+  }
+
+  /** What kind of entry names an inode. */
+  typeOf(inode: number): number {
+    return this.tree.numbers[this.entries[inode]! * NUMBERS + TYPE]!;
+  }
+
+  /** How many directories there are in each of so many groups of inodes; `groupOf` tells in which one a number is. */
+  directoriesIn(groups: number, groupOf: (number: number) => number): Uint32Array {
+    const counts = new Uint32Array(groups);
+    for (const each of this.directories) counts[groupOf(this.numberOf(each))]!++;
+    return counts;
+  }
+
+  /** Finds room for the contents of all; undefined if there is too little. */
+  place(allocator: Allocator): BlockMaps | undefined {
+    const maps = new BlockMaps(this.count);
+    for (let n = 0; n < this.count; n++) {
+      const size = this.sizes[n]!;
+      const isFast = size < this.#numbering.fastSymlink && this.typeOf(n) === SYMLINK;
+      maps.add(isFast ? 0 : size, allocator);
+      if (allocator.isFull) return undefined;
+    }
+    return maps;
+  }
+
+  /** Writes the contents of a directory into zeros, at a multiple of 4; gives how many bytes of them are more than zeros at the end. */
+  writeDirectory(inode: number, bytes: Buffer): number {
+    const { numbers, paths } = this.tree;
+    const { chunk, entryLength, kind } = this.#numbering.directories;
+    const entry = this.entries[inode]!;
+    const words = wordsOf(bytes.subarray(0, this.sizes[inode]!));
+    let at = 0;
+    let previous = 0;
+    const put = (number: number, type: number, names: Buffer, start: number, end: number) => {
+      const length = entryLength(end - start);
+      const next = entryPlace(at, length, chunk);
+      // The last entry of a chunk reaches to its end.
+      if (next > at) setLength(words, previous, next - previous);
+      words[next / 4] = number;
+      words[next / 4 + 1] = (kind(type, end - start) << 16) | length;
+      // To copy so few bytes in any other way takes longer.
+      for (let n = 0; n < end - start; n++) bytes[next + 8 + n] = names[start + n]!;
+      previous = next;
+      at = next + length;
+    };
+    const parent = this.#inodes[Math.max(0, this.#parents[entry]!)]!;
+    put(this.numberOf(inode), DIRECTORY, DOTS, 0, 1);
+    put(this.numberOf(parent), DIRECTORY, DOTS, 0, 2);
+    for (let n = this.#firstChild[entry]!; n > 0; n = this.#nextChild[n]!) {
+      const number = this.numberOf(this.#inodes[n]!);
+      put(number, numbers[n * NUMBERS + TYPE]!, paths, this.#names[n]!, numbers[n * NUMBERS + END]!);
+    }
+    setLength(words, previous, this.sizes[inode]! - previous);
+    return at;
+  }
+
+  /** Bytes; whole chunks. */
+  #directorySize(inode: number): number {
+    const { chunk, entryLength } = this.#numbering.directories;
+    let end = entryLength(1) + entryLength(2);
+    for (let n = this.#firstChild[this.entries[inode]!]!; n > 0; n = this.#nextChild[n]!) {
+      const length = entryLength(this.tree.numbers[n * NUMBERS + END]! - this.#names[n]!);
+      end = entryPlace(end, length, chunk) + length;
+    }
+    return Math.ceil(end / chunk) * chunk;
+  }
 }
 
-/** How many inodes a tree has. */
-export function countInodes(tree: Tree): number {
-  const linked = tree.filter((entry) => entry.type === 'file' && entry.hard);
-  return tree.length - linked.length + new Set(linked.map(inodeOf)).size;
+/** How many names an inode may have: NetBSD's limits.h, since FFS's di_nlink is 16 bits with a sign. */
+const LINK_MAX = 2 ** 15 - 1;
+
+/** Makes the entry of a directory at a place longer. */
+function setLength(words: Uint32Array, at: number, length: number): void {
+  words[at / 4 + 1] = (words[at / 4 + 1]! & 0xffff0000) | length;
 }
 
-/** Of what most inodes have none. */
-const NONE: readonly never[] = [];
+const DOTS = Buffer.from('..');
+
+/** Where an entry of a directory begins that follows one which ends there. */
+function entryPlace(end: number, length: number, chunk: number): number {
+  return (end % chunk) + length > chunk ? Math.ceil(end / chunk) * chunk : end;
+}
+
+/** What an entry that is no directory points to, in bytes. */
+function contentLength({ numbers, sources, targets }: TreeIndex, n: number): number {
+  const nth = numbers[n * NUMBERS + NTH]!;
+  const type = TYPES[numbers[n * NUMBERS + TYPE]!];
+  if (type === 'file') return sources[nth * FIELDS + SIZE]!;
+  return type === 'symlink' ? Buffer.byteLength(targets[nth]!) : 0;
+}
+
+/** The words of a table of inodes. They are set in a fraction of the time that a Buffer takes, and nothing is checked. */
+export function wordsOf(table: Buffer): Uint32Array {
+  return new Uint32Array(table.buffer, table.byteOffset, table.length / 4);
+}
 
 /**
- * Blocks for contents of `count` blocks, where an indirect block has room for `perBlock` pointers. `take` gives the next
- * free ones, as many as are asked for or as lie together; it is asked in the order of the contents, an indirect block
- * before all that it points to.
+ * Writes what inodes have `start` bytes into them: pointers to blocks, a short target, or a device's number. `size` is that
+ * of a pointer, `step` how many units a block has.
  */
-export function mapBlocks(count: number, perBlock: number, take: (blocks: number) => Run): BlockMap {
-  let left = count;
-  const takeRuns = (most: number): readonly Run[] => {
-    const wanted = Math.min(most, left);
-    if (wanted === 0) return NONE;
-    let run = take(wanted);
-    // An array that is made with what it holds takes a tenth of the memory of one that grows.
-    const runs = [run];
-    for (let taken = run[1]; taken < wanted; taken += run[1]) {
-      run = take(wanted - taken);
-      runs.push(run);
-    }
-    left -= wanted;
-    return runs;
+export function placeWriter(
+  { tree, entries }: Inodes,
+  maps: BlockMaps,
+  table: Buffer,
+  start: number,
+  size: 4 | 8,
+  step: number,
+): (inode: number, at: number) => void {
+  const { numbers, targets, devices } = tree;
+  const view = new DataView(table.buffer, table.byteOffset, table.length);
+  return (inode, at) => {
+    const from = entries[inode]! * NUMBERS;
+    const type = numbers[from + TYPE]!;
+    const nth = numbers[from + NTH]!;
+    if (maps.blocks[inode]! > 0) maps.writePointers(inode, view, at + start, size, step);
+    else if (type === SYMLINK) table.write(targets[nth]!, at + start);
+    else if (type === CHARACTER || type === BLOCK) view.setUint32(at + start, deviceNumber(devices[nth]!), true);
   };
-  if (count <= DIRECT) {
-    const data = takeRuns(count);
-    return { data, indirect: NONE, pointers: data };
-  }
-  const data = [...takeRuns(DIRECT)];
-  const pointers = [...data];
-  const indirect: { block: number; pointers: readonly Run[] }[] = [];
-  const takeThrough = (depth: number): Run => {
-    const block = take(1);
-    const at = indirect.push({ block: block[0], pointers: NONE }) - 1;
-    const children = depth === 1 ? [...takeRuns(perBlock)] : [];
-    data.push(...children);
-    while (depth > 1 && children.length < perBlock && left > 0) children.push(takeThrough(depth - 1));
-    indirect[at]!.pointers = children;
-    return block;
-  };
-  for (let depth = 1; depth <= 3 && left > 0; depth++) pointers.push(takeThrough(depth));
-  return { data, indirect, pointers };
-}
-
-/** How many blocks there are in some runs. */
-export function countBlocks(runs: readonly Run[]): number {
-  let count = 0;
-  for (const run of runs) count += run[1];
-  return count;
-}
-
-/** Writes the addresses of blocks one after the other, and gives where they end; `step` is how many units a block has. */
-export function writePointers(view: DataView, at: number, runs: readonly Run[], size: 4 | 8, step: number): number {
-  let next = at;
-  for (const run of runs) {
-    for (let n = 0; n < run[1]; n++, next += size) view.setUint32(next, run[0] + n * step, true);
-  }
-  return next;
 }
 
 /** NetBSD's dev_t (sys/types.h: makedev); the same as Linux's old form where both numbers are below 256. */
-export function deviceNumber({ major, minor }: { major: number; minor: number }): number {
+export function deviceNumber([major, minor]: readonly [major: number, minor: number]): number {
   return (((major << 8) & 0x000fff00) | ((minor << 12) & 0xfff00000) | (minor & 0xff)) >>> 0;
 }
 
 /** The inverse of `deviceNumber`. */
 export function deviceOf(number: number): { major: number; minor: number } {
   return { major: (number & 0x000fff00) >>> 8, minor: ((number & 0xfff00000) >>> 12) | (number & 0xff) };
-}
-
-/** Writes the contents of a directory into zeros; gives how many bytes of them are more than zeros at the end. */
-export function writeDirectory(inode: Inode, { chunk, entryLength, writeKind }: DirectoryForm, bytes: Buffer): number {
-  let at = 0;
-  let previous = 0;
-  const put = (name: string, number: number, type: Entry['type']) => {
-    const size = Buffer.byteLength(name);
-    const length = entryLength(size);
-    if ((at % chunk) + length > chunk || (at > 0 && at % chunk === 0)) {
-      // The last entry of a chunk reaches to its end.
-      const next = Math.ceil(at / chunk) * chunk;
-      bytes.writeUInt16LE(next - previous, previous + 4);
-      at = next;
-    }
-    bytes.writeUInt32LE(number, at);
-    bytes.writeUInt16LE(length, at + 4);
-    writeKind(bytes, at + 6, type, size);
-    bytes.write(name, at + 8);
-    previous = at;
-    at += length;
-  };
-  put('.', inode.number, 'directory');
-  put('..', inode.parent, 'directory');
-  for (const child of inode.children) put(child.name, child.inode, child.type);
-  bytes.writeUInt16LE(inode.size - previous, previous + 4);
-  return at;
-}
-
-/** What an entry that is no directory points to, in bytes. */
-function contentLength(entry: Entry): number {
-  if (entry.type === 'file') return entry.content.size;
-  return entry.type === 'symlink' ? Buffer.byteLength(entry.target) : 0;
-}
-
-/** A directory while its inode is looked for. */
-class Directory {
-  readonly children: Child[] = [];
-  inode: Inode | undefined;
-  #chunks = 1;
-  #fill: number;
-  readonly #form: DirectoryForm;
-
-  constructor(form: DirectoryForm) {
-    this.#form = form;
-    this.#fill = form.entryLength(1) + form.entryLength(2);
-  }
-
-  /** Makes room for a name. */
-  add(name: string): void {
-    const length = this.#form.entryLength(Buffer.byteLength(name));
-    if (this.#fill + length > this.#form.chunk) {
-      this.#chunks++;
-      this.#fill = 0;
-    }
-    this.#fill += length;
-  }
-
-  /** Bytes. */
-  get size(): number {
-    return this.#chunks * this.#form.chunk;
-  }
-}
-
-/** For each entry of a tree the directory that it is in, with room for all names; and all directories by their paths. */
-function homesOf(tree: Tree, form: DirectoryForm) {
-  const directories = new Map<string, Directory>();
-  const homes: (Directory | undefined)[] = [];
-  let path = '';
-  let home: Directory | undefined;
-  for (const entry of tree) {
-    const parent = parentOf(entry.path);
-    // Most entries lie in the directory of the one before.
-    if (parent !== path || home === undefined) {
-      path = parent ?? '';
-      home = parent === undefined ? undefined : directories.get(path);
-    }
-    homes.push(home);
-    home?.add(nameOf(entry.path));
-    if (entry.type === 'directory') directories.set(entry.path, new Directory(form));
-  }
-  return { directories, homes };
 }

@@ -5,11 +5,9 @@ import type { Digest, Entry, Slice } from '../model/artifact.ts';
 import { unsafePath, unsupportedEntry } from '../model/problems.ts';
 import { crc32 } from './crc32.ts';
 import { byPath } from './tree.ts';
+import { LAST_TIME } from './treeindex.ts';
 
 /** tar archives (ustar, pax and GNU: tar(5)), read for where things are in them. */
-
-/** What 32 bits with a sign can say, as in ext2's inodes: January 2038. */
-const LAST_TIME = 2 ** 31 - 1;
 
 type Sums = Pick<Slice, 'digest' | 'crc'>;
 type Header = Headers & { pax?: Record<string, string> | null };

@@ -40,30 +40,14 @@ export function withParents(entries: Iterable<Entry>): Tree {
   return [...byName.values()].sort(byPath);
 }
 
-/** The entries of a tree whose parent is no directory of it; the root has none. */
-export function orphansOf(tree: Tree): Entry[] {
-  const directories = new Set<string>();
-  return tree.filter((entry) => {
-    if (entry.type === 'directory') directories.add(entry.path);
-    return entry.path !== '' && !directories.has(parentOf(entry.path)!);
-  });
-}
-
 /** The files of a tree, each inode once. */
-export function* inodesOfFiles(tree: Tree): Generator<FileEntry> {
+function* inodesOfFiles(tree: Tree): Generator<FileEntry> {
   const seen = new Set<string>();
   for (const entry of tree.filter(isFile)) {
     const inode = inodeOf(entry);
     if (!seen.has(inode)) yield entry;
     seen.add(inode);
   }
-}
-
-/** Bytes in all files together. */
-export function contentSize(tree: Tree): number {
-  let size = 0;
-  for (const { content } of inodesOfFiles(tree)) size += content.size;
-  return size;
 }
 
 /** The sizes of all files below each directory that is at most `depth` parts deep, largest first. */

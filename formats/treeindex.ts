@@ -1,7 +1,8 @@
 import { isAscii } from 'node:buffer';
 import { blobsIn, type Digest, type Entry, type Slice, type Tree } from '../model/artifact.ts';
 import type { TreeIndex } from '../model/extents.ts';
-import { BLOB, CRC, DIGEST, FIELDS, fillSources, NO_CRC, OFFSET, SIZE } from './extentmap.ts';
+import { numberOutOfRange } from '../model/problems.ts';
+import { aligned, BLOB, CRC, DIGEST, FIELDS, fillSources, NO_CRC, OFFSET, SIZE } from './extentmap.ts';
 import { isFile } from './tree.ts';
 
 /**
@@ -16,7 +17,7 @@ const HEADER = 40;
 /** The numbers of an entry: type, mode, owner, group, time or NO_TIME, where its path ends, which one of its type it is. */
 export const NUMBERS = 7;
 export const [TYPE, MODE, UID, GID, MTIME, END, NTH] = [0, 1, 2, 3, 4, 5, 6];
-export const NO_TIME = -1;
+export const NO_TIME = 2 ** 32 - 1;
 /** What stands for a type: its place here. The last is a file with the mark of several names. */
 export const TYPES: readonly Entry['type'][] = ['file', 'directory', 'symlink', 'character', 'block', 'fifo', 'file'];
 export const [FILE, DIRECTORY, SYMLINK, CHARACTER, BLOCK, FIFO, HARD] = [0, 1, 2, 3, 4, 5, 6];
@@ -33,22 +34,22 @@ interface Counts {
 
 /** The parts of an index, each at a multiple of 8, and where the last one ends. */
 function placesOf({ words, paths, entries, files }: Counts) {
-  const pathsAt = HEADER + Math.ceil(words / 8) * 8;
-  const numbersAt = pathsAt + Math.ceil(paths / 8) * 8;
-  const sourcesAt = numbersAt + entries * NUMBERS * 8;
+  const pathsAt = HEADER + aligned(words);
+  const numbersAt = pathsAt + aligned(paths);
+  const sourcesAt = numbersAt + aligned(entries * NUMBERS * 4);
   const digestsAt = sourcesAt + (files + 1) * FIELDS * 8;
   return { pathsAt, numbersAt, sourcesAt, digestsAt, end: digestsAt + files * DIGEST };
 }
 
 function columnsOf(bytes: Buffer, counts: Counts) {
   const { pathsAt, numbersAt, sourcesAt, digestsAt, end } = placesOf(counts);
-  const numbers = (at: number, count: number) => new Float64Array(bytes.buffer, bytes.byteOffset + at, count);
+  const { buffer, byteOffset } = bytes;
   return {
     bytes,
     length: counts.entries,
     paths: bytes.subarray(pathsAt, pathsAt + counts.paths),
-    numbers: numbers(numbersAt, counts.entries * NUMBERS),
-    sources: numbers(sourcesAt, (counts.files + 1) * FIELDS),
+    numbers: new Uint32Array(buffer, byteOffset + numbersAt, counts.entries * NUMBERS),
+    sources: new Float64Array(buffer, byteOffset + sourcesAt, (counts.files + 1) * FIELDS),
     digests: bytes.subarray(digestsAt, end),
   };
 }
@@ -74,7 +75,7 @@ export function parseIndex(bytes: Buffer): TreeIndex {
   return { blobs, targets, devices, ...columnsOf(bytes, counts) };
 }
 
-/** The index of a tree. */
+/** The index of a tree. Throws the problem `number-out-of-range` on a mode, an owner or a time that no file system has room for. */
 export function indexOf(tree: Tree): TreeIndex {
   const files = tree.filter(isFile);
   const text = tree.map(({ path }) => path).join('');
@@ -98,15 +99,42 @@ export function indexOf(tree: Tree): TreeIndex {
     end += lengthOf(entry.path);
     const at = n * NUMBERS;
     numbers[at + TYPE] = type;
-    numbers[at + MODE] = entry.mode;
-    numbers[at + UID] = entry.uid;
-    numbers[at + GID] = entry.gid;
-    numbers[at + MTIME] = entry.mtime ?? NO_TIME;
+    numbers[at + MTIME] = NO_TIME;
     numbers[at + END] = end;
     numbers[at + NTH] = nth.next(type);
+    setNumber(index, n, MODE, entry.mode);
+    setNumber(index, n, UID, entry.uid);
+    setNumber(index, n, GID, entry.gid);
+    if (entry.mtime !== undefined) setNumber(index, n, MTIME, entry.mtime);
   }
   fillSources(index, files);
   return index;
+}
+
+/** What 32 bits with a sign can say, as in ext2's inodes: January 2038. */
+export const LAST_TIME = 2 ** 31 - 1;
+/** All bits of an owner's number say that there is none (chown(2)). */
+const LAST_ID = 2 ** 32 - 2;
+/** What numbers are called, and the last that there is of each. */
+const LAST: Readonly<Record<number, readonly [what: string, last: number]>> = {
+  [MODE]: ['mode', 0o7777],
+  [UID]: ['owner', LAST_ID],
+  [GID]: ['group', LAST_ID],
+  [MTIME]: ['time', LAST_TIME],
+};
+
+/** Sets the mode, owner, group or time of an entry. Throws the problem `number-out-of-range`. */
+export function setNumber(index: TreeIndex, n: number, which: number, value: number): void {
+  const [what, last] = LAST[which]!;
+  if (!Number.isInteger(value) || value < 0 || value > last) {
+    throw numberOutOfRange(pathOf(index, n), what, value, last);
+  }
+  index.numbers[n * NUMBERS + which] = value;
+}
+
+/** Whether a type is one of the two of files. */
+export function isFileType(type: number): boolean {
+  return type === FILE || type === HARD;
 }
 
 /** Counts files, links and devices, each for themselves. */
@@ -116,26 +144,26 @@ class Nth {
   #devices = 0;
 
   next(type: number): number {
-    if (type === FILE || type === HARD) return this.#files++;
+    if (isFileType(type)) return this.#files++;
     if (type === SYMLINK) return this.#links++;
     return type === CHARACTER || type === BLOCK ? this.#devices++ : 0;
   }
 }
 
 /** Entries of an index, from one up to another. */
-export interface Run {
+export interface Span {
   readonly index: TreeIndex;
   readonly from: number;
   readonly to: number;
 }
 
-/** The index of the tree that some runs are together; they are to be in its order. */
-export function joined(runs: readonly Run[]): TreeIndex {
+/** The index of the tree that some spans are together; they are to be in its order. */
+export function joined(spans: readonly Span[]): TreeIndex {
   const targets: string[] = [];
   const devices: (readonly [number, number])[] = [];
   const used = new Map<TreeIndex, Uint8Array>();
   let [paths, entries, files] = [0, 0, 0];
-  for (const { index, from, to } of runs) {
+  for (const { index, from, to } of spans) {
     const { numbers, sources, blobs } = index;
     const marks = used.get(index) ?? new Uint8Array(blobs.length);
     used.set(index, marks);
@@ -144,7 +172,7 @@ export function joined(runs: readonly Run[]): TreeIndex {
     for (let at = from * NUMBERS; at < to * NUMBERS; at += NUMBERS) {
       const type = numbers[at + TYPE]!;
       const nth = numbers[at + NTH]!;
-      if (type === FILE || type === HARD) {
+      if (isFileType(type)) {
         files++;
         marks[sources[nth * FIELDS + BLOB]!] = 1;
       } else if (type === SYMLINK) targets.push(index.targets[nth]!);
@@ -159,20 +187,20 @@ export function joined(runs: readonly Run[]): TreeIndex {
   );
   const nth = new Nth();
   let [entry, path, file] = [0, 0, 0];
-  for (const { index, from, to } of runs) {
+  for (const { index, from, to } of spans) {
     const { numbers, sources } = index;
     const start = endOf(index, from - 1);
     index.paths.copy(whole.paths, path, start, endOf(index, to - 1));
     whole.numbers.set(numbers.subarray(from * NUMBERS, to * NUMBERS), entry * NUMBERS);
     const blob = renumbered.get(index)!;
-    // The files of a run follow each other in their columns too.
+    // The files of a span follow each other in their columns too.
     let first = -1;
     let count = 0;
     for (let n = from; n < to; n++, entry++) {
       const type = numbers[n * NUMBERS + TYPE]!;
       whole.numbers[entry * NUMBERS + END]! += path - start;
       whole.numbers[entry * NUMBERS + NTH] = nth.next(type);
-      if (type !== FILE && type !== HARD) continue;
+      if (!isFileType(type)) continue;
       if (first < 0) first = numbers[n * NUMBERS + NTH]!;
       count++;
     }
@@ -222,23 +250,73 @@ export function find(index: TreeIndex, path: string): number | undefined {
   return n < index.length && pathOf(index, n) === path ? n : undefined;
 }
 
-/** Of each entry, which one is the directory that it is in; -1 for the root, and where there is none. */
-export function parentsOf(index: TreeIndex): Int32Array {
+/** Of files with several names, which entry has the first one; asked of each in their order. */
+export class FirstNames {
+  readonly #index: TreeIndex;
+  readonly #known = new Map<string, number>();
+
+  constructor(index: TreeIndex) {
+    this.#index = index;
+  }
+
+  of(n: number): number {
+    const { numbers, sources } = this.#index;
+    // Names of one file have one place, as inodeOf has it.
+    const at = numbers[n * NUMBERS + NTH]! * FIELDS;
+    const slice = `${sources[at + BLOB]}:${sources[at + OFFSET]}`;
+    const first = this.#known.get(slice) ?? n;
+    if (first === n) this.#known.set(slice, n);
+    return first;
+  }
+}
+
+/** Bytes in all files together, each inode once. */
+export function contentSize(index: TreeIndex): number {
+  const { numbers, sources, length } = index;
+  const firsts = new FirstNames(index);
+  let size = 0;
+  for (let n = 0; n < length; n++) {
+    const at = n * NUMBERS;
+    const type = numbers[at + TYPE]!;
+    if (type === FILE || (type === HARD && firsts.of(n) === n)) size += sources[numbers[at + NTH]! * FIELDS + SIZE]!;
+  }
+  return size;
+}
+
+/** The latest time that anything has; 0 if nothing has any. */
+export function newestTime({ numbers }: TreeIndex): number {
+  let newest = 0;
+  for (let at = MTIME; at < numbers.length; at += NUMBERS) {
+    const time = numbers[at]!;
+    if (time > newest && time !== NO_TIME) newest = time;
+  }
+  return newest;
+}
+
+/**
+ * Of each entry, which one is the directory that it is in; -1 for the root, and where there is none. `names` is where their
+ * names begin.
+ */
+export function parentsOf(index: TreeIndex, names = namesOf(index)): Int32Array {
   const { paths, numbers, length } = index;
   const parents = new Int32Array(length).fill(-1);
   const directories = new Map<string, number>();
   let start = 0;
   // The directory of the entry before, in which most entries are too.
-  let [known, knownStart, knownEnd] = [-1, 0, 0];
+  let known = -1;
+  let knownStart = 0;
+  let knownLength = 0;
   for (let n = 0; n < length; n++) {
-    const end = endOf(index, n);
-    const slash = paths.lastIndexOf(0x2f, end - 1);
-    const parentEnd = Math.max(start, slash);
+    const end = numbers[n * NUMBERS + END]!;
+    const parentLength = Math.max(0, names[n]! - 1 - start);
+    // From the end on, where paths differ.
+    let same = parentLength === knownLength ? parentLength : -1;
+    while (same > 0 && paths[start + same - 1] === paths[knownStart + same - 1]) same--;
     if (end > start) {
-      const isKnown = known >= 0 && paths.compare(paths, knownStart, knownEnd, start, parentEnd) === 0;
-      if (!isKnown) {
-        known = directories.get(paths.toString('utf8', start, parentEnd)) ?? -1;
-        [knownStart, knownEnd] = [start, parentEnd];
+      if (known < 0 || same !== 0) {
+        known = directories.get(paths.toString('utf8', start, start + parentLength)) ?? -1;
+        knownStart = start;
+        knownLength = parentLength;
       }
       parents[n] = known;
     }
@@ -247,6 +325,22 @@ export function parentsOf(index: TreeIndex): Int32Array {
   }
   return parents;
 }
+
+/** Where the name of each entry begins among the paths; it ends where its path does. */
+export function namesOf({ paths, numbers, length }: TreeIndex): Int32Array {
+  const names = new Int32Array(length);
+  let start = 0;
+  for (let n = 0; n < length; n++) {
+    const end = numbers[n * NUMBERS + END]!;
+    let at = end;
+    while (at > start && paths[at - 1] !== SLASH) at--;
+    names[n] = at;
+    start = end;
+  }
+  return names;
+}
+
+const SLASH = 0x2f;
 
 /** The entries of an index as objects. */
 export function entriesOf(index: TreeIndex): Tree {
@@ -271,10 +365,10 @@ function entryOf(
   const at = n * NUMBERS;
   const kind = numbers[at + TYPE]!;
   const type = TYPES[kind]!;
-  const mode = small(numbers[at + MODE]!);
-  const uid = small(numbers[at + UID]!);
-  const gid = small(numbers[at + GID]!);
-  const mtime = small(numbers[at + MTIME]!);
+  const mode = numbers[at + MODE]!;
+  const uid = numbers[at + UID]!;
+  const gid = numbers[at + GID]!;
+  const mtime = numbers[at + MTIME]!;
   const nth = numbers[at + NTH]!;
   if (kind === FILE && mtime !== NO_TIME) {
     // Most are such ones. An object that is made at once takes half the memory of one that others are spread into.

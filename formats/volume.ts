@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Digest, Entry, FileEntry, Tree } from '../model/artifact.ts';
+import { DIRECT } from './blocks.ts';
 import { openExt2 } from './ext2/read.ts';
 import { openFfs } from './ffs/read.ts';
 import { readPartitions } from './gpt.ts';
-import { DIRECT, ROOT_INODE, TYPE_BITS } from './inodes.ts';
+import { ROOT_INODE, TYPE_BITS } from './inodes.ts';
 import { byPath } from './tree.ts';
 import { type BlockSource, BrokenVolume, type DiskInode, type VolumeForm } from './volumeform.ts';
 

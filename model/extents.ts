@@ -28,7 +28,7 @@ export interface TreeIndex extends Omit<Sources, 'own'> {
   /** The paths one after the other, in UTF-8. */
   readonly paths: Buffer;
   /** Of each entry seven numbers, which formats/treeindex.ts names. */
-  readonly numbers: Float64Array;
+  readonly numbers: Uint32Array;
   /** Of the symbolic links, in their order. */
   readonly targets: readonly string[];
   /** Of the devices, in their order. */

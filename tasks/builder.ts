@@ -106,17 +106,16 @@ type Keyed = Given & Pick<StepContext, 'key'>;
 async function prepare(folder: string, context: Keyed): Promise<{ tree: Tree; disks: Disks }> {
   const { fs, room, builder: vm } = context.options as unknown as BuilderOptions;
   const { store, inputs } = context;
-  const tree = await store.readTree(inputs.tree as TreeArtifact);
-  const root = await store.readTree(inputs.builder as TreeArtifact);
+  const tree = inputs.tree as TreeArtifact;
   const disks = {
-    root: await diskWith(root, 'ext2', room, folder, vm.partition!, context),
+    root: await diskWith(inputs.builder as TreeArtifact, 'ext2', room, folder, vm.partition!, context),
     tree: await diskWith(tree, fs, room, folder, PARTITION, context),
     input: path.join(folder, 'in.img'),
     output: path.join(folder, 'out.img'),
   };
   await writeInputDisk(disks.input, given(context));
   makeOutputDisk(disks.output, STATUS_ROOM);
-  return { tree, disks };
+  return { tree: await store.readTree(tree), disks };
 }
 
 /** The exit code of the job; undefined if it did not come to its end. */
@@ -137,7 +136,7 @@ interface Disks {
 }
 
 async function diskWith(
-  tree: Tree,
+  artifact: TreeArtifact,
   fs: FileSystemName,
   room: number,
   folder: string,
@@ -145,6 +144,7 @@ async function diskWith(
   { key, store, signal }: Keyed,
 ): Promise<string> {
   const file = path.join(folder, `${partition}.img`);
+  const tree = await store.readIndex(artifact);
   const disk = layOutDisk(tree, { size: smallestDisk(tree, fs, room), partition, fs }, `${key} ${partition}`)!;
   await writeImage(file, parseMap(mapOf(disk)), store, signal);
   return file;

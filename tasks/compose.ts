@@ -5,6 +5,7 @@ import {
   DIRECTORY,
   endOf,
   find,
+  GID,
   indexOf,
   joined,
   lowerBound,
@@ -13,10 +14,12 @@ import {
   NO_TIME,
   NTH,
   NUMBERS,
+  newestTime,
   parentsOf,
   pathOf,
-  type Run,
+  type Span,
   SYMLINK,
+  setNumber,
   TYPE,
   TYPES,
   UID,
@@ -138,15 +141,15 @@ function directories(paths: readonly string[]): Layer {
 /** Layers laid over each other, the lowest first. */
 function laid(pile: readonly Layer[]): TreeIndex {
   const heads = pile.map((layer): Head => ({ layer, at: 0, path: pathAt(layer, 0) }));
-  const runs: Run[] = [];
-  const take = ({ layer: { index }, at: from }: Head, to: number) => runs.push({ index, from, to });
+  const spans: Span[] = [];
+  const take = ({ layer: { index }, at: from }: Head, to: number) => spans.push({ index, from, to });
   const move = (head: Head, to: number) => {
     head.at = to;
     head.path = pathAt(head.layer, to);
   };
   for (;;) {
     const [path, next] = firstPaths(heads);
-    if (path === undefined) return joined(runs);
+    if (path === undefined) return joined(spans);
     const here = heads.filter((head) => head.path === path);
     if (here.length === 1) {
       // All that comes before anything of another layer.
@@ -210,7 +213,7 @@ function fileWithEntries(file: string, child: string, pile: readonly Layer[]): E
   const side = (path: string) => pile.findLast(({ index }) => find(index, path) !== undefined)!;
   const [of, within] = [side(file), side(child)];
   const type = TYPES[of.index.numbers[find(of.index, file)! * NUMBERS + TYPE]!]!;
-  return pile.indexOf(within) > pile.indexOf(of)
+  return pile.indexOf(within) >= pile.indexOf(of)
     ? layerConflict(file, within.label, 'directory', of.label, type)
     : layerConflict(file, of.label, type, within.label, 'directory');
 }
@@ -219,17 +222,18 @@ function setAttributes(tree: TreeIndex, files: Readonly<Record<string, Attribute
   for (const [path, { mode, owner }] of Object.entries(files)) {
     const n = find(tree, path.replace(/^\/+|\/+$/g, ''));
     if (n === undefined) throw unmatchedFile(path);
-    if (mode !== undefined) tree.numbers[n * NUMBERS + MODE] = Number.parseInt(mode, 8);
-    if (owner !== undefined) tree.numbers.set(owner.split(':').map(Number), n * NUMBERS + UID);
+    if (mode !== undefined) setNumber(tree, n, MODE, Number.parseInt(mode, 8));
+    if (owner === undefined) continue;
+    const [uid, gid] = owner.split(':').map(Number);
+    setNumber(tree, n, UID, uid!);
+    setNumber(tree, n, GID, gid!);
   }
 }
 
 /** Gives a time to what has none, and that time to what is later: the newest one if none is given. */
-function setTimes({ numbers }: TreeIndex, sourceDate: number | undefined): void {
-  let newest = sourceDate ?? 0;
-  if (sourceDate === undefined) {
-    for (let at = MTIME; at < numbers.length; at += NUMBERS) newest = Math.max(newest, numbers[at]!);
-  }
+function setTimes(tree: TreeIndex, sourceDate: number | undefined): void {
+  const { numbers } = tree;
+  const newest = sourceDate ?? newestTime(tree);
   const time = newest === 0 ? FALLBACK_TIME : newest;
   for (let at = MTIME; at < numbers.length; at += NUMBERS) {
     if (numbers[at] === NO_TIME || numbers[at]! > time) numbers[at] = time;

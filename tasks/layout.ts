@@ -1,6 +1,8 @@
 import { type DiskForm, type FileSystemName, layOutDisk, mapOf, smallestDisk } from '../formats/disk.ts';
-import { contentSize, largestDirectories } from '../formats/tree.ts';
-import type { Tree, TreeArtifact } from '../model/artifact.ts';
+import { largestDirectories } from '../formats/tree.ts';
+import { contentSize, entriesOf } from '../formats/treeindex.ts';
+import type { TreeArtifact } from '../model/artifact.ts';
+import type { TreeIndex } from '../model/extents.ts';
 import { imageTooSmall } from '../model/problems.ts';
 import type { Step, StepContext, Task } from '../model/step.ts';
 import type { ImageSize } from '../model/words.ts';
@@ -20,12 +22,12 @@ export interface LayoutOptions {
  */
 export const layout: Task = {
   kind: 'layout',
-  version: 1,
+  version: 2,
   summary: 'what lies where on a disk image',
   pool: 'cpu',
   async run({ options, inputs, store, key }: StepContext) {
     const wanted = options as unknown as LayoutOptions;
-    const tree = await store.readTree(inputs.tree as TreeArtifact);
+    const tree = await store.readIndex(inputs.tree as TreeArtifact);
     const disk = layOutDisk(tree, formOf(wanted, tree), key);
     if (disk === undefined) throw tooSmall(wanted, tree);
     return store.putMap(mapOf(disk));
@@ -37,12 +39,17 @@ export function layoutStep(options: LayoutOptions, tree: Step): Step {
 }
 
 /** The size of what is to be as small as it can comes from the tree. */
-function formOf({ size, partition, fs }: LayoutOptions, tree: Tree): DiskForm {
+function formOf({ size, partition, fs }: LayoutOptions, tree: TreeIndex): DiskForm {
   if ('bytes' in size) return { size: size.bytes, partition, fs };
   const free = size.free + Math.ceil((contentSize(tree) * size.percent) / 100);
   return { size: smallestDisk(tree, fs, free), partition, fs };
 }
 
-function tooSmall({ target, size, fs }: LayoutOptions, tree: Tree) {
-  return imageTooSmall(target, (size as { bytes: number }).bytes, smallestDisk(tree, fs), largestDirectories(tree, 10));
+function tooSmall({ target, size, fs }: LayoutOptions, tree: TreeIndex) {
+  return imageTooSmall(
+    target,
+    (size as { bytes: number }).bytes,
+    smallestDisk(tree, fs),
+    largestDirectories(entriesOf(tree), 10),
+  );
 }

@@ -1,5 +1,8 @@
-import type { Entry, Tree } from '../../model/artifact.ts';
-import { countInodes, type DirectoryForm, type Inode, inodesOf, mapBlocks, type Run } from '../inodes.ts';
+import type { Entry } from '../../model/artifact.ts';
+import type { TreeIndex } from '../../model/extents.ts';
+import type { Allocator, BlockMaps, Run } from '../blocks.ts';
+import { type DirectoryForm, Inodes } from '../inodes.ts';
+import { TYPES } from '../treeindex.ts';
 import { blockSizeFor, FIRST_INODE, type Geometry, geometry } from './geometry.ts';
 
 /** Which inode and which blocks each entry of a tree gets. Nothing here reads a byte of any file. */
@@ -16,53 +19,51 @@ const FILE_TYPES: Readonly<Record<Entry['type'], number>> = {
   symlink: 7,
 };
 
+const KINDS = TYPES.map((type) => FILE_TYPES[type]);
+
 export interface Ext2Layout {
   readonly geometry: Geometry;
-  /** In the order of their numbers, the root first. */
-  readonly inodes: readonly Inode[];
+  readonly inodes: Inodes;
   /** Blocks in use, in each group from its first data block on without a gap. */
   readonly used: readonly number[];
+  readonly maps: BlockMaps;
 }
 
 /** Directories of ext2: 8 bytes and the name, rounded up to 4 (ext2fs_dir.h). */
-export const directoriesOf = (blockSize: number): DirectoryForm => ({
+const directoriesOf = (blockSize: number): DirectoryForm => ({
   chunk: blockSize,
   entryLength: (name) => (8 + name + 3) & ~3,
-  writeKind: (bytes, at, type, name) => {
-    bytes[at] = name;
-    bytes[at + 1] = FILE_TYPES[type];
-  },
+  kind: (type, name) => name | (KINDS[type]! << 8),
 });
 
 /** The layout of a tree (with all parent directories) in a file system of `size` bytes, or undefined if it does not fit. */
-export function layOut(tree: Tree, size: number): Ext2Layout | undefined {
-  const blockSize = blockSizeFor(size);
-  const count = countInodes(tree);
-  const geo = geometry(size, count);
-  if (geo.groups.length * geo.inodesPerGroup < count + FIRST_INODE) return undefined;
-  const allocator = new Allocator(geo);
-  const numbering = { first: FIRST_INODE, fastSymlink: FAST_SYMLINK, directories: directoriesOf(blockSize) };
-  const inodes = inodesOf(tree, numbering, (length) =>
-    mapBlocks(Math.ceil(length / blockSize), blockSize / 4, (blocks) => allocator.take(blocks)),
-  );
-  return allocator.isFull ? undefined : { geometry: geo, inodes, used: allocator.used() };
+export function layOut(tree: TreeIndex, size: number): Ext2Layout | undefined {
+  const directories = directoriesOf(blockSizeFor(size));
+  const inodes = new Inodes(tree, { first: FIRST_INODE, fastSymlink: FAST_SYMLINK, directories });
+  const geo = geometry(size, inodes.count);
+  if (geo.groups.length * geo.inodesPerGroup < inodes.count + FIRST_INODE) return undefined;
+  const blocks = new Blocks(geo);
+  const maps = inodes.place(blocks);
+  return maps && { geometry: geo, inodes, maps, used: blocks.used() };
 }
 
-/** Blocks are given out in ascending order, so that an image is written from front to back. */
-class Allocator {
+class Blocks implements Allocator {
+  readonly blockSize: number;
+  readonly perBlock: number;
   readonly #geometry: Geometry;
   #group = 0;
   #next: number;
-  /** Whether more was asked for than there is. */
   isFull = false;
 
   constructor(geo: Geometry) {
+    this.blockSize = geo.blockSize;
+    this.perBlock = geo.blockSize / 4;
     this.#geometry = geo;
     this.#next = geo.groups[0]!.data;
   }
 
-  /** The next so many blocks, or as many as are left in their group. */
-  take(blocks: number): Run {
+  take(bytes: number): Run {
+    const blocks = Math.ceil(bytes / this.blockSize);
     for (;;) {
       const group = this.#geometry.groups[this.#group]!;
       const first = this.#next;

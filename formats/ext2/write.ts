@@ -1,8 +1,10 @@
+import { setBits } from '../blocks.ts';
 import type { FileSystem, Identity, Layout } from '../filesystem.ts';
-import { countBlocks, deviceNumber, TYPE_BITS, writePointers } from '../inodes.ts';
+import { MODES, placeWriter, wordsOf } from '../inodes.ts';
 import type { Extent } from '../sink.ts';
+import { GID, isFileType, MODE, MTIME, NO_TIME, NUMBERS, TYPE, UID } from '../treeindex.ts';
 import { dataBlocks, FIRST_INODE, type Geometry, INODE_SIZE } from './geometry.ts';
-import { directoriesOf, type Ext2Layout, layOut } from './layout.ts';
+import { type Ext2Layout, layOut } from './layout.ts';
 
 /** ext2 (revision 1), as Linux, NetBSD and GRUB read it. */
 export const ext2: FileSystem = (tree, size) => {
@@ -11,11 +13,12 @@ export const ext2: FileSystem = (tree, size) => {
 };
 
 function laidOut(layout: Ext2Layout): Layout {
-  const { geometry: geo, inodes } = layout;
+  const { geometry: geo, inodes, maps } = layout;
   const { blockSize } = geo;
   return {
-    form: { blockSize, unit: blockSize, pointerSize: 4, directories: directoriesOf(blockSize) },
+    form: { blockSize, unit: blockSize, pointerSize: 4 },
     inodes,
+    maps,
     free: (dataBlocks(geo) - layout.used.reduce((sum, n) => sum + n, 0)) * blockSize,
     tables: (identity) => tables(layout, identity),
   };
@@ -23,11 +26,8 @@ function laidOut(layout: Ext2Layout): Layout {
 
 function* tables(layout: Ext2Layout, identity: Identity): Generator<Extent> {
   const { geometry: geo, inodes, used } = layout;
-  const inodesUsed = FIRST_INODE - 1 + inodes.length - 1;
-  const directories = new Uint32Array(geo.groups.length);
-  for (const inode of inodes) {
-    if (inode.entry.type === 'directory') directories[groupOf(geo, inode.number)]!++;
-  }
+  const inodesUsed = FIRST_INODE - 1 + inodes.count - 1;
+  const directories = inodes.directoriesIn(geo.groups.length, (number) => groupOf(geo, number));
   const usedInodes = (n: number) => Math.max(0, Math.min(geo.inodesPerGroup, inodesUsed - n * geo.inodesPerGroup));
   const free = dataBlocks(geo) - used.reduce((sum, n) => sum + n, 0);
   const freeInodes = geo.groups.length * geo.inodesPerGroup - inodesUsed;
@@ -64,11 +64,8 @@ function* tables(layout: Ext2Layout, identity: Identity): Generator<Extent> {
 /** Bits for so many things in use, and for those after the last that there is. */
 function bitmap(blockSize: number, used: number, total: number): Buffer {
   const bytes = Buffer.alloc(blockSize);
-  const set = (from: number, to: number) => {
-    for (let n = from; n < to; n++) bytes[n >> 3]! |= 1 << (n & 7);
-  };
-  set(0, used);
-  set(total, blockSize * 8);
+  setBits(bytes, 0, used);
+  setBits(bytes, total, blockSize * 8);
   return bytes;
 }
 
@@ -108,30 +105,31 @@ function superblockOf(geo: Geometry, identity: Identity, free: number, freeInode
   return sb;
 }
 
-function inodeTable(layout: Ext2Layout, identity: Identity): Buffer {
-  const last = layout.inodes.at(-1)!.number;
-  const table = Buffer.alloc(Math.max(last, FIRST_INODE) * INODE_SIZE);
-  // A view sets a field in a fraction of the time that a Buffer takes, and checks nothing: it is for what fits in any case.
-  const view = new DataView(table.buffer, table.byteOffset, table.length);
-  for (const inode of layout.inodes) {
-    const { entry, data, indirect, pointers } = inode;
-    const at = (inode.number - 1) * INODE_SIZE;
-    const time = entry.mtime ?? identity.time;
-    table.writeUInt16LE(TYPE_BITS[entry.type] | entry.mode, at);
-    view.setUint16(at + 2, entry.uid & 0xffff, true);
-    view.setUint32(at + 4, inode.size % 2 ** 32, true);
-    table.writeUInt32LE(time, at + 8);
-    view.setUint32(at + 12, time, true);
-    view.setUint32(at + 16, time, true);
-    view.setUint16(at + 24, entry.gid & 0xffff, true);
-    table.writeUInt16LE(inode.links, at + 26);
-    table.writeUInt32LE(((countBlocks(data) + indirect.length) * layout.geometry.blockSize) / 512, at + 28);
-    writePointers(view, at + 40, pointers, 4, 1);
-    if (entry.type === 'symlink' && data.length === 0) table.write(entry.target, at + 40);
-    if (entry.type === 'character' || entry.type === 'block') view.setUint32(at + 40, deviceNumber(entry), true);
-    if (entry.type === 'file') view.setUint32(at + 108, Math.floor(inode.size / 2 ** 32), true);
-    view.setUint16(at + 120, entry.uid >>> 16, true);
-    view.setUint16(at + 122, entry.gid >>> 16, true);
+function inodeTable({ geometry: geo, inodes, maps }: Ext2Layout, identity: Identity): Buffer {
+  const { numbers } = inodes.tree;
+  const table = Buffer.alloc(Math.max(inodes.last, FIRST_INODE) * INODE_SIZE);
+  const words = wordsOf(table);
+  const writePlace = placeWriter(inodes, maps, table, 40, 4, 1);
+  for (let n = 0; n < inodes.count; n++) {
+    const from = inodes.entries[n]! * NUMBERS;
+    const type = numbers[from + TYPE]!;
+    const uid = numbers[from + UID]!;
+    const gid = numbers[from + GID]!;
+    const mtime = numbers[from + MTIME]!;
+    const time = mtime === NO_TIME ? identity.time : mtime;
+    const size = inodes.sizes[n]!;
+    const at = (inodes.numberOf(n) - 1) * INODE_SIZE;
+    const word = at / 4;
+    words[word] = MODES[type]! | numbers[from + MODE]! | (uid << 16);
+    words[word + 1] = size;
+    words[word + 2] = time;
+    words[word + 3] = time;
+    words[word + 4] = time;
+    words[word + 6] = (gid & 0xffff) | (inodes.links[n]! << 16);
+    words[word + 7] = (maps.blocks[n]! * geo.blockSize) / 512;
+    writePlace(n, at);
+    if (isFileType(type)) words[word + 27] = Math.floor(size / 2 ** 32);
+    words[word + 30] = (uid >>> 16) | (gid & 0xffff0000);
   }
   return table;
 }

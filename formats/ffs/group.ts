@@ -1,3 +1,4 @@
+import { setBits } from '../blocks.ts';
 import { FRAGMENTS, fragmentsOf, groupSize, MAPS_START } from './geometry.ts';
 import type { FfsLayout } from './layout.ts';
 
@@ -23,23 +24,25 @@ export function sum(summaries: readonly Summary[]): Summary {
   };
 }
 
-/** The block of a group that has its maps. `time` is in seconds since 1970. */
-export function groupBytes(layout: FfsLayout, group: number, time: number): { bytes: Buffer; summary: Summary } {
+/** The block of a group, with so many directories, that has its maps. `time` is in seconds since 1970. */
+export function groupBytes(
+  layout: FfsLayout,
+  group: number,
+  directories: number,
+  time: number,
+): { bytes: Buffer; summary: Summary } {
   const { geometry: geo, inodes } = layout;
   const { version, inodesPerGroup, perGroup, clusters } = geo;
   const fragments = fragmentsOf(geo, group);
-  const free = freeFragments(layout, group);
-  const last = inodes.at(-1)!.number;
-  const usedInodes = Math.max(0, Math.min(inodesPerGroup, last + 1 - group * inodesPerGroup));
-  const directories = inodes.filter(
-    ({ number, entry }) => entry.type === 'directory' && Math.floor(number / inodesPerGroup) === group,
-  ).length;
-  const { freeBlocks, runs } = countFree(free, fragments);
+  const usedInodes = Math.max(0, Math.min(inodesPerGroup, inodes.last + 1 - group * inodesPerGroup));
+  const free = freeRuns(layout, group);
+  const blocks = free.map(wholeBlocks);
+  const parts = partsOf(free);
   const summary: Summary = {
     directories,
-    blocks: freeBlocks.reduce((all, isFree) => all + isFree, 0),
+    blocks: blocks.reduce((all, [from, to]) => all + to - from, 0),
     inodes: inodesPerGroup - usedInodes,
-    fragments: runs.reduce((all, count, length) => all + count * length, 0),
+    fragments: parts.reduce((all, count, length) => all + count * length, 0),
   };
 
   const bytes = Buffer.alloc(geo.blockSize);
@@ -57,7 +60,7 @@ export function groupBytes(layout: FfsLayout, group: number, time: number): { by
   [summary.directories, summary.blocks, summary.inodes, summary.fragments].forEach((value, n) => {
     bytes.writeInt32LE(value, 24 + n * 4);
   });
-  runs.forEach((count, length) => {
+  parts.forEach((count, length) => {
     bytes.writeInt32LE(count, 52 + length * 4);
   });
   if (version === 1) {
@@ -75,54 +78,55 @@ export function groupBytes(layout: FfsLayout, group: number, time: number): { by
   [inodeMap, freeMap, end, sums, clusterMap, Math.floor(fragments / FRAGMENTS)].forEach((value, n) => {
     bytes.writeInt32LE(value, 92 + n * 4);
   });
-  setBits(bytes, inodeMap, usedInodes, () => true);
-  setBits(bytes, freeMap, fragments, (n) => free[n] === 1);
-  setBits(bytes, clusterMap, freeBlocks.length, (n) => freeBlocks[n] === 1);
-  for (const length of runsOf(freeBlocks)) {
-    const at = sums + Math.min(length, clusters) * 4;
+  setBits(bytes.subarray(inodeMap), 0, usedInodes);
+  for (const [from, to] of free) setBits(bytes.subarray(freeMap), from, to);
+  for (const [from, to] of blocks) {
+    if (from >= to) continue;
+    setBits(bytes.subarray(clusterMap), from, to);
+    const at = sums + Math.min(to - from, clusters) * 4;
     bytes.writeInt32LE(bytes.readInt32LE(at) + 1, at);
   }
   return { bytes, summary };
 }
 
-/** A byte for each fragment of a group: 1 where it is free. */
-function freeFragments({ geometry: geo, used }: FfsLayout, group: number): Uint8Array {
+/** From one up to another. */
+type Range = readonly [from: number, to: number];
+
+/** What is free in a group: fragments, from its start on. */
+function freeRuns({ geometry: geo, used }: FfsLayout, group: number): Range[] {
   const start = group * geo.perGroup;
-  const free = new Uint8Array(fragmentsOf(geo, group)).fill(1);
+  const end = fragmentsOf(geo, group);
   // Before its superblock a group has room for data, but the first one has the boot blocks there.
-  free.fill(0, group === 0 ? 0 : geo.superblock, geo.data + (group === 0 ? geo.summaryFragments : 0));
-  for (const [from, to] of used) {
-    if (to > start && from < start + free.length) free.fill(0, Math.max(0, from - start), to - start);
-  }
+  const tables: Range = group === 0 ? [0, geo.data + geo.summaryFragments] : [geo.superblock, geo.data];
+  const free: Range[] = [];
+  let next = 0;
+  const take = ([from, to]: Range) => {
+    if (from > next) free.push([next, from]);
+    next = to;
+  };
+  take(tables);
+  for (const [from, to] of used) if (to > start && from < start + end) take([from - start, to - start]);
+  take([end, end]);
   return free;
 }
 
-/** Which blocks are free as a whole; and how many runs of free fragments of each length there are in the others. */
-function countFree(free: Uint8Array, fragments: number): { freeBlocks: Uint8Array; runs: number[] } {
-  const freeBlocks = new Uint8Array(Math.floor(fragments / FRAGMENTS));
-  const runs = new Array<number>(FRAGMENTS).fill(0);
-  for (let block = 0; block * FRAGMENTS < fragments; block++) {
-    const part = free.subarray(block * FRAGMENTS, Math.min(fragments, (block + 1) * FRAGMENTS));
-    if (part.length === FRAGMENTS && part.every((each) => each === 1)) freeBlocks[block] = 1;
-    else for (const length of runsOf(part)) runs[length]!++;
-  }
-  return { freeBlocks, runs };
+/** The blocks that lie in a run of fragments as a whole. */
+function wholeBlocks([from, to]: Range): Range {
+  const first = Math.ceil(from / FRAGMENTS);
+  return [first, Math.max(first, Math.floor(to / FRAGMENTS))];
 }
 
-/** The lengths of the runs of ones. */
-function runsOf(bits: Uint8Array): number[] {
-  const found: number[] = [];
-  let run = 0;
-  for (const bit of [...bits, 0]) {
-    if (bit === 1) run++;
-    else if (run > 0) {
-      found.push(run);
-      run = 0;
-    }
+/** How many runs of each length there are in blocks that are not free as a whole. */
+function partsOf(free: readonly Range[]): number[] {
+  const parts = new Array<number>(FRAGMENTS).fill(0);
+  for (const run of free) {
+    const [from, to] = run;
+    const [first, last] = wholeBlocks(run);
+    // One that lies within a block has but one end.
+    const head = Math.min(to, first * FRAGMENTS) - from;
+    const tail = to - Math.max(last * FRAGMENTS, from + head);
+    if (head > 0) parts[head]!++;
+    if (tail > 0) parts[tail]!++;
   }
-  return found;
-}
-
-function setBits(bytes: Buffer, at: number, count: number, isSet: (n: number) => boolean): void {
-  for (let n = 0; n < count; n++) if (isSet(n)) bytes[at + (n >> 3)]! |= 1 << (n & 7);
+  return parts;
 }

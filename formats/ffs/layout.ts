@@ -1,5 +1,8 @@
-import type { Entry, Tree } from '../../model/artifact.ts';
-import { countInodes, DIRECT, type DirectoryForm, type Inode, inodesOf, mapBlocks, type Run } from '../inodes.ts';
+import type { Entry } from '../../model/artifact.ts';
+import type { TreeIndex } from '../../model/extents.ts';
+import type { Allocator, BlockMaps, Run } from '../blocks.ts';
+import { type DirectoryForm, Inodes } from '../inodes.ts';
+import { TYPES } from '../treeindex.ts';
 import { FIRST_INODE, FRAGMENTS, fragmentsOf, type Geometry, geometry, type Version } from './geometry.ts';
 
 /** Which inode and which fragments each entry of a tree gets. Nothing here reads a byte of any file. */
@@ -14,66 +17,60 @@ const FILE_TYPES: Readonly<Record<Entry['type'], number>> = {
   symlink: 10,
 };
 
+const KINDS = TYPES.map((type) => FILE_TYPES[type]);
+
 /** Directories of FFS: chunks of 512 bytes; names end with a zero (sys/ufs/ufs/dir.h). */
-export const DIRECTORIES: DirectoryForm = {
+const DIRECTORIES: DirectoryForm = {
   chunk: 512,
   entryLength: (name) => (8 + name + 1 + 3) & ~3,
-  writeKind: (bytes, at, type, name) => {
-    bytes[at] = FILE_TYPES[type];
-    bytes[at + 1] = name;
-  },
+  kind: (type, name) => KINDS[type]! | (name << 8),
 };
 
 export interface FfsLayout {
   readonly geometry: Geometry;
-  readonly inodes: readonly Inode[];
+  readonly inodes: Inodes;
   /** Runs of fragments in use, in ascending order, from the start of the file system: [from, to). */
   readonly used: readonly (readonly [number, number])[];
+  readonly maps: BlockMaps;
 }
 
 /** The layout of a tree (with all parent directories) in a file system of `size` bytes, or undefined if it does not fit. */
-export function layOut(tree: Tree, size: number, version: Version): FfsLayout | undefined {
-  const geo = geometry(size, countInodes(tree), version);
+export function layOut(tree: TreeIndex, size: number, version: Version): FfsLayout | undefined {
+  const fastSymlink = 15 * pointerSizeOf(version);
+  const inodes = new Inodes(tree, { first: FIRST_INODE, fastSymlink, directories: DIRECTORIES });
+  const geo = geometry(size, inodes.count, version);
   if (geo === undefined) return undefined;
-  const { blockSize, fragmentSize } = geo;
-  const allocator = new Allocator(geo);
-  const pointerSize = version === 1 ? 4 : 8;
-  const numbering = { first: FIRST_INODE, fastSymlink: 15 * pointerSize, directories: DIRECTORIES };
-  const inodes = inodesOf(tree, numbering, (length) => {
-    const count = Math.ceil(length / blockSize);
-    // A file that needs indirect blocks has no fragments: its last block is whole (fs.h: blksize).
-    const tail = count <= DIRECT ? Math.ceil((length % blockSize) / fragmentSize) : 0;
-    if (tail === 0) return mapBlocks(count, blockSize / pointerSize, (blocks) => allocator.take(blocks));
-    let whole = count - 1;
-    return mapBlocks(count, blockSize / pointerSize, (blocks) => {
-      if (whole === 0) return allocator.takePart(tail);
-      const run = allocator.take(Math.min(blocks, whole));
-      whole -= run[1];
-      return run;
-    });
-  });
-  return allocator.isFull ? undefined : { geometry: geo, inodes, used: allocator.used };
+  const fragments = new Fragments(geo);
+  const maps = inodes.place(fragments);
+  return maps && { geometry: geo, inodes, maps, used: fragments.used };
 }
 
-/**
- * Fragments are given out in ascending order, so that an image is written from front to back. What is asked for at once
- * lies in one block; what is left of a block that the next file does not fit into stays free.
- */
-class Allocator {
+/** How many bytes the number of a block has. */
+export function pointerSizeOf(version: Version): 4 | 8 {
+  return version === 1 ? 4 : 8;
+}
+
+/** What is less than a block lies in one; what is left of a block that the next file does not fit into stays free. */
+class Fragments implements Allocator {
+  readonly blockSize: number;
+  readonly perBlock: number;
   readonly #geometry: Geometry;
   #group = 0;
   #next: number;
   readonly used: [number, number][] = [];
-  /** Whether more was asked for than there is. */
   isFull = false;
 
   constructor(geo: Geometry) {
+    this.blockSize = geo.blockSize;
+    this.perBlock = geo.blockSize / pointerSizeOf(geo.version);
     this.#geometry = geo;
     this.#next = geo.data + geo.summaryFragments;
   }
 
-  /** The next so many whole blocks, or as many as are left in their group. */
-  take(blocks: number): Run {
+  take(bytes: number): Run {
+    const { blockSize, fragmentSize } = this.#geometry;
+    const blocks = Math.floor(bytes / blockSize);
+    if (blocks === 0) return this.#takePart(Math.ceil(bytes / fragmentSize));
     const first = this.#room(FRAGMENTS);
     const count = Math.min(blocks, Math.floor((this.#end - first) / FRAGMENTS));
     this.#use(first, count * FRAGMENTS);
@@ -81,7 +78,7 @@ class Allocator {
   }
 
   /** So many fragments of one block. */
-  takePart(fragments: number): Run {
+  #takePart(fragments: number): Run {
     const first = this.#room(fragments);
     this.#use(first, fragments);
     return [first, 1];

@@ -1,5 +1,5 @@
+import { DIRECT } from '../blocks.ts';
 import type { Identity } from '../filesystem.ts';
-import { DIRECT } from '../inodes.ts';
 import { SECTOR } from '../sectors.ts';
 import { FRAGMENTS, type Geometry, groupSize, MAGIC, SUPERBLOCK_ROOM, SUPERBLOCK_SIZE } from './geometry.ts';
 import type { Summary } from './group.ts';

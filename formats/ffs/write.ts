@@ -1,9 +1,11 @@
+import { DIRECT } from '../blocks.ts';
 import type { FileSystem, Identity, Layout } from '../filesystem.ts';
-import { countBlocks, DIRECT, deviceNumber, type Inode, TYPE_BITS, writePointers } from '../inodes.ts';
+import { MODES, placeWriter, wordsOf } from '../inodes.ts';
 import type { Extent } from '../sink.ts';
+import { GID, MODE, MTIME, NO_TIME, NUMBERS, TYPE, UID } from '../treeindex.ts';
 import { FRAGMENTS, type Geometry, SUMMARY_SIZE, type Version } from './geometry.ts';
 import { groupBytes, type Summary, sum } from './group.ts';
-import { DIRECTORIES, type FfsLayout, layOut } from './layout.ts';
+import { type FfsLayout, layOut, pointerSizeOf } from './layout.ts';
 import { superblockBytes } from './superblock.ts';
 
 /** NetBSD's Fast File System, in little-endian, as all architectures that smol knows want it. */
@@ -15,12 +17,13 @@ export const ffs =
   };
 
 function laidOut(layout: FfsLayout): Layout {
-  const { geometry: geo, inodes, used } = layout;
+  const { geometry: geo, inodes, maps, used } = layout;
   const { blockSize, fragmentSize } = geo;
   const data = geo.size - geo.groups * (geo.data - geo.superblock) - geo.superblock - geo.summaryFragments;
   return {
-    form: { blockSize, unit: fragmentSize, pointerSize: geo.version === 1 ? 4 : 8, directories: DIRECTORIES },
+    form: { blockSize, unit: fragmentSize, pointerSize: pointerSizeOf(geo.version) },
     inodes,
+    maps,
     free: (data - used.reduce((sum, [from, to]) => sum + to - from, 0)) * fragmentSize,
     tables: (identity) => tables(layout, identity),
   };
@@ -28,7 +31,8 @@ function laidOut(layout: FfsLayout): Layout {
 
 function* tables(layout: FfsLayout, identity: Identity): Generator<Extent> {
   const { geometry: geo } = layout;
-  const groups = Array.from({ length: geo.groups }, (_, group) => groupBytes(layout, group, identity.time));
+  const directories = layout.inodes.directoriesIn(geo.groups, (inode) => Math.floor(inode / geo.inodesPerGroup));
+  const groups = [...directories].map((count, group) => groupBytes(layout, group, count, identity.time));
   const summaries = groups.map(({ summary }) => summary);
   const superblock = superblockBytes(geo, identity, sum(summaries));
   const table = inodeTable(layout, identity);
@@ -55,19 +59,29 @@ function summaryBytes(geo: Geometry, summaries: readonly Summary[]): Buffer {
   return bytes;
 }
 
-function inodeTable({ geometry: geo, inodes }: FfsLayout, identity: Identity): Buffer {
-  const table = Buffer.alloc((inodes.at(-1)!.number + 1) * geo.inodeSize);
-  // A view sets a field in a fraction of the time that a Buffer takes, and checks nothing: it is for what fits in any case.
-  const view = new DataView(table.buffer, table.byteOffset, table.length);
+function inodeTable({ geometry: geo, inodes, maps }: FfsLayout, identity: Identity): Buffer {
+  const { numbers } = inodes.tree;
+  const table = Buffer.alloc((inodes.last + 1) * geo.inodeSize);
+  const words = wordsOf(table);
   const write = geo.version === 1 ? writeInode1 : writeInode2;
-  for (const inode of inodes) {
-    const { entry, data, links, number } = inode;
+  const writePlace = placeWriter(inodes, maps, table, POINTERS[geo.version], pointerSizeOf(geo.version), FRAGMENTS);
+  for (let n = 0; n < inodes.count; n++) {
+    const from = inodes.entries[n]! * NUMBERS;
+    const mtime = numbers[from + MTIME]!;
+    const size = inodes.sizes[n]!;
+    const number = inodes.numberOf(n);
     const at = number * geo.inodeSize;
-    table.writeUInt16LE(TYPE_BITS[entry.type] | entry.mode, at);
-    table.writeUInt16LE(links, at + 2);
-    write(table, view, at, inode, geo, identity);
-    // A short target stands where the pointers would.
-    if (entry.type === 'symlink' && data.length === 0) table.write(entry.target, at + POINTERS[geo.version]);
+    words[at / 4] = MODES[numbers[from + TYPE]!]! | numbers[from + MODE]! | (inodes.links[n]! << 16);
+    write(words, at / 4, {
+      uid: numbers[from + UID]!,
+      gid: numbers[from + GID]!,
+      time: mtime === NO_TIME ? identity.time : mtime,
+      size,
+      blockSize: geo.blockSize,
+      sectors: sectorsOf(size, maps.blocks[n]!, geo),
+      generation: generation(number, identity),
+    });
+    writePlace(n, at);
   }
   return table;
 }
@@ -75,55 +89,60 @@ function inodeTable({ geometry: geo, inodes }: FfsLayout, identity: Identity): B
 /** Where an inode has its pointers: di_db of struct ufs1_dinode and ufs2_dinode. */
 const POINTERS = { 1: 40, 2: 112 } as const;
 
+/** What both kinds of inodes have, in places of their own. */
+interface Fields {
+  readonly uid: number;
+  readonly gid: number;
+  /** Seconds since 1970; below 2^31. */
+  readonly time: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly blockSize: number;
+  readonly sectors: number;
+  readonly generation: number;
+}
+
 /** What only struct ufs1_dinode has in its places (sys/ufs/ufs/dinode.h). */
-function writeInode1(table: Buffer, view: DataView, at: number, inode: Inode, geo: Geometry, identity: Identity): void {
-  const { entry } = inode;
-  const time = entry.mtime ?? identity.time;
-  writeLong(view, at + 8, inode.size);
-  table.writeInt32LE(time, at + 16);
-  for (const field of [24, 32]) view.setInt32(at + field, time, true);
-  writePlace(view, at + POINTERS[1], inode, 4);
-  table.writeUInt32LE(sectorsOf(inode, geo), at + 104);
-  view.setInt32(at + 108, generation(inode, identity), true);
-  table.writeUInt32LE(entry.uid, at + 112);
-  table.writeUInt32LE(entry.gid, at + 116);
+function writeInode1(words: Uint32Array, at: number, { uid, gid, time, size, sectors, generation }: Fields): void {
+  writeLong(words, at + 2, size);
+  words[at + 4] = time;
+  words[at + 6] = time;
+  words[at + 8] = time;
+  words[at + 26] = sectors;
+  words[at + 27] = generation;
+  words[at + 28] = uid;
+  words[at + 29] = gid;
 }
 
 /** The same of struct ufs2_dinode. */
-function writeInode2(table: Buffer, view: DataView, at: number, inode: Inode, geo: Geometry, identity: Identity): void {
-  const { entry } = inode;
-  const time = entry.mtime ?? identity.time;
-  table.writeUInt32LE(entry.uid, at + 4);
-  table.writeUInt32LE(entry.gid, at + 8);
-  view.setUint32(at + 12, geo.blockSize, true);
-  writeLong(view, at + 16, inode.size);
-  writeLong(view, at + 24, sectorsOf(inode, geo));
-  for (const field of [32, 40, 48, 56]) writeLong(view, at + field, time);
-  view.setInt32(at + 80, generation(inode, identity), true);
-  writePlace(view, at + POINTERS[2], inode, 8);
+function writeInode2(words: Uint32Array, at: number, inode: Fields): void {
+  const { time } = inode;
+  words[at + 1] = inode.uid;
+  words[at + 2] = inode.gid;
+  words[at + 3] = inode.blockSize;
+  writeLong(words, at + 4, inode.size);
+  writeLong(words, at + 6, inode.sectors);
+  words[at + 8] = time;
+  words[at + 10] = time;
+  words[at + 12] = time;
+  words[at + 14] = time;
+  words[at + 20] = inode.generation;
 }
 
 /** A 64-bit number. */
-function writeLong(view: DataView, at: number, value: number): void {
-  view.setUint32(at, value >>> 0, true);
-  view.setInt32(at + 4, Math.floor(value / 2 ** 32), true);
+function writeLong(words: Uint32Array, at: number, value: number): void {
+  words[at] = value;
+  words[at + 1] = Math.floor(value / 2 ** 32);
 }
 
-/** Where the contents are; or, in their place, a device's number. */
-function writePlace(view: DataView, at: number, { entry, pointers }: Inode, size: 4 | 8): void {
-  if (entry.type === 'character' || entry.type === 'block') view.setUint32(at, deviceNumber(entry), true);
-  else writePointers(view, at, pointers, size, FRAGMENTS);
-}
-
-/** What an inode holds, in sectors of 512 bytes, its indirect blocks included. */
-function sectorsOf({ size, data, indirect }: Inode, { blockSize, fragmentSize }: Geometry): number {
-  const blocks = countBlocks(data);
+/** What an inode of so many bytes holds, in sectors of 512 bytes, its indirect blocks included. */
+function sectorsOf(size: number, blocks: number, { blockSize, fragmentSize }: Geometry): number {
   if (blocks === 0) return 0;
   const last = blocks <= DIRECT && size % blockSize > 0 ? Math.ceil((size % blockSize) / fragmentSize) : FRAGMENTS;
-  return (((blocks - 1 + indirect.length) * FRAGMENTS + last) * fragmentSize) / 512;
+  return (((blocks - 1) * FRAGMENTS + last) * fragmentSize) / 512;
 }
 
-/** A number that tells this inode from one that had its number before; NFS wants it. */
-function generation({ number }: Inode, { uuid }: Identity): number {
+/** A number that tells an inode from one that had its number before; NFS wants it. */
+function generation(number: number, { uuid }: Identity): number {
   return (Math.imul(number, 0x9e3779b1) ^ uuid.readInt32LE(0)) & 0x7fffffff;
 }

@@ -19,6 +19,14 @@ export const unsupportedEntry = (archive: string, path: string, what: string) =>
     message: `${archive} holds "${path}", ${what}, which smol cannot put into an image`,
   });
 
+export const numberOutOfRange = (path: string, what: string, value: number, last: number) =>
+  new Problem({
+    code: 'number-out-of-range',
+    kind: 'step',
+    message: `/${path} has the ${what} ${value}, for which no file system has room`,
+    fix: `give it one from 0 to ${last}`,
+  });
+
 export const layerConflict = (path: string, above: string, aboveType: string, below: string, belowType: string) =>
   new Problem({
     code: 'layer-conflict',

@@ -336,6 +336,14 @@ test.serial('files: that names nothing, and what it does', async (t) => {
     await told(2),
     'error[unmatched-file]: files: names /etc/none, which is in no set and no overlay\n  fix: mend the path in service.yaml, or put the file into root/ of the service',
   );
+  box.write(
+    'services/web/service.yaml',
+    'description: x\nsets: [etc]\nsize: 8M\nfiles:\n  /etc/rc: {owner: "0:5000000000"}\n',
+  );
+  t.is(
+    await told(1),
+    'error[number-out-of-range]: /etc/rc has the group 5000000000, for which no file system has room\n  fix: give it one from 0 to 4294967294',
+  );
 });
 
 test.serial('an image that is too small says by how much, and what fills it', async (t) => {

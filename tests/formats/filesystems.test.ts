@@ -209,7 +209,7 @@ for (const subject of SUBJECTS) {
     for (const megabytes of [0, 1, 5, 60, 200]) {
       const sample = new Sample().file('f', Buffer.alloc(0));
       const entry = sample.entries[0] as Extract<Entry, { type: 'file' }>;
-      const tree = withParents([{ ...entry, content: { ...entry.content, size: megabytes * 1024 ** 2 } }]);
+      const tree = indexOf(withParents([{ ...entry, content: { ...entry.content, size: megabytes * 1024 ** 2 } }]));
       const disk = (size: number) => layOutDisk(tree, { fs: subject.fs, size, partition: 'x' }, '');
       const size = smallestDisk(tree, subject.fs);
       t.truthy(disk(size), `${megabytes} MiB fit into ${size}`);

@@ -188,3 +188,22 @@ test('a tree comes back from its index, and nothing comes from what is none', (t
     t.throws(() => parseIndex(Buffer.from(bytes)), { instanceOf: SyntaxError });
   }
 });
+
+test('an index takes no number for which no file system has room', (t) => {
+  const root = { path: '', type: 'directory', mode: 0o755, uid: 0, gid: 0 } as const;
+  const wrong: [object, string][] = [
+    [{ mode: 0o10000 }, 'mode 4096'],
+    [{ uid: 2 ** 32 - 1 }, 'owner 4294967295'],
+    [{ gid: Number.NaN }, 'group NaN'],
+    [{ uid: 0.5 }, 'owner 0.5'],
+    [{ mtime: -1 }, 'time -1'],
+    [{ mtime: 2 ** 31 }, 'time 2147483648'],
+  ];
+  for (const [attributes, what] of wrong) {
+    t.throws(() => indexOf([{ ...root, ...attributes }]), {
+      code: 'number-out-of-range',
+      message: `/ has the ${what}, for which no file system has room`,
+    });
+  }
+  t.notThrows(() => indexOf([{ ...root, mode: 0o7777, uid: 2 ** 32 - 2, mtime: 2 ** 31 - 1 }]));
+});

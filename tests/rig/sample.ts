@@ -6,6 +6,7 @@ import { type FileSystemName, layOutDisk, mapOf } from '../../formats/disk.ts';
 import { countSources, FIELDS, OWN, parseMap, writeSource } from '../../formats/extentmap.ts';
 import { CoalescingSink } from '../../formats/sink.ts';
 import { withParents } from '../../formats/tree.ts';
+import { indexOf } from '../../formats/treeindex.ts';
 import { sha256 } from '../../host/files.ts';
 import { SparseFile } from '../../host/sparsefile.ts';
 import type { Entry } from '../../model/artifact.ts';
@@ -43,7 +44,7 @@ export class Sample {
 
   /** What lies where on a disk with it. */
   map(fs: FileSystemName, size: number, seed = 'sample'): ExtentMap {
-    const disk = layOutDisk(withParents(this.entries), { fs, size, partition: 'sampleroot' }, seed);
+    const disk = layOutDisk(indexOf(withParents(this.entries)), { fs, size, partition: 'sampleroot' }, seed);
     if (disk === undefined) throw new Error('the sample does not fit');
     return parseMap(mapOf(disk));
   }

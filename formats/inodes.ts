@@ -10,10 +10,9 @@ import {
   END,
   FirstNames,
   HARD,
+  homesOf,
   NTH,
   NUMBERS,
-  namesOf,
-  parentsOf,
   pathOf,
   SYMLINK,
   TYPE,
@@ -81,8 +80,7 @@ export class Inodes {
     const column = () => new Int32Array(length);
     const [entries, links, inodes, firstChild, nextChild] = [column(), column(), column(), column(), column()];
     const sizes = new Float64Array(length);
-    const names = namesOf(tree);
-    const parents = parentsOf(tree, names);
+    const { names, parents } = homesOf(tree);
     const firsts = new FirstNames(tree);
     const directories: number[] = [];
     const link = (inode: number) => {

@@ -293,13 +293,27 @@ export function newestTime({ numbers }: TreeIndex): number {
   return newest;
 }
 
-/**
- * Of each entry, which one is the directory that it is in; -1 for the root, and where there is none. `names` is where their
- * names begin.
- */
-export function parentsOf(index: TreeIndex, names = namesOf(index)): Int32Array {
-  const { paths, numbers, length } = index;
+/** Where entries are, and what they are called there. */
+export interface Homes {
+  /** Of each entry, which one is the directory that it is in; -1 for the root, and where there is none. */
+  readonly parents: Int32Array;
+  /** Where its name begins among the paths; it ends where its path does. */
+  readonly names: Int32Array;
+}
+
+/** What was found, for whoever asks next: what composes a tree, then what lays it out. */
+const HOMES = new WeakMap<TreeIndex, Homes>();
+
+/** Where the entries of an index are. */
+export function homesOf(index: TreeIndex): Homes {
+  const homes = HOMES.get(index) ?? findHomes(index);
+  HOMES.set(index, homes);
+  return homes;
+}
+
+function findHomes({ paths, numbers, length }: TreeIndex): Homes {
   const parents = new Int32Array(length).fill(-1);
+  const names = new Int32Array(length);
   const directories = new Map<string, number>();
   let start = 0;
   // The directory of the entry before, in which most entries are too.
@@ -308,7 +322,10 @@ export function parentsOf(index: TreeIndex, names = namesOf(index)): Int32Array 
   let knownLength = 0;
   for (let n = 0; n < length; n++) {
     const end = numbers[n * NUMBERS + END]!;
-    const parentLength = Math.max(0, names[n]! - 1 - start);
+    let name = end;
+    while (name > start && paths[name - 1] !== SLASH) name--;
+    names[n] = name;
+    const parentLength = Math.max(0, name - 1 - start);
     // From the end on, where paths differ.
     let same = parentLength === knownLength ? parentLength : -1;
     while (same > 0 && paths[start + same - 1] === paths[knownStart + same - 1]) same--;
@@ -323,21 +340,7 @@ export function parentsOf(index: TreeIndex, names = namesOf(index)): Int32Array 
     if (numbers[n * NUMBERS + TYPE] === DIRECTORY) directories.set(paths.toString('utf8', start, end), n);
     start = end;
   }
-  return parents;
-}
-
-/** Where the name of each entry begins among the paths; it ends where its path does. */
-export function namesOf({ paths, numbers, length }: TreeIndex): Int32Array {
-  const names = new Int32Array(length);
-  let start = 0;
-  for (let n = 0; n < length; n++) {
-    const end = numbers[n * NUMBERS + END]!;
-    let at = end;
-    while (at > start && paths[at - 1] !== SLASH) at--;
-    names[n] = at;
-    start = end;
-  }
-  return names;
+  return { parents, names };
 }
 
 const SLASH = 0x2f;

@@ -6,6 +6,7 @@ import {
   endOf,
   find,
   GID,
+  homesOf,
   indexOf,
   joined,
   lowerBound,
@@ -15,7 +16,6 @@ import {
   NTH,
   NUMBERS,
   newestTime,
-  parentsOf,
   pathOf,
   type Span,
   SYMLINK,
@@ -98,9 +98,13 @@ interface Layer {
 }
 
 function checkEntries({ label, index }: Layer): void {
+  let start = 0;
   for (let n = 0; n < index.length; n++) {
+    const end = endOf(index, n);
+    const length = end - start;
+    start = end;
     // No name is longer than its path.
-    if (endOf(index, n) - endOf(index, n - 1) > NAME_MAX && Buffer.byteLength(nameOf(pathOf(index, n))) > NAME_MAX) {
+    if (length > NAME_MAX && Buffer.byteLength(nameOf(pathOf(index, n))) > NAME_MAX) {
       throw unsupportedEntry(label, pathOf(index, n), `a name of more than ${NAME_MAX} bytes`);
     }
     if (index.numbers[n * NUMBERS + TYPE] !== SYMLINK) continue;
@@ -117,7 +121,7 @@ function withParents(pile: readonly Layer[]): TreeIndex {
   const hasRoot = pile.some(({ index }) => find(index, '') !== undefined);
   const tree = laid(hasRoot ? pile : [directories(['']), ...pile]);
   const orphans = new Set<string>();
-  const parents = parentsOf(tree);
+  const { parents } = homesOf(tree);
   for (let n = 1; n < tree.length; n++) if (parents[n] === -1) orphans.add(pathOf(tree, n));
   if (orphans.size === 0) return tree;
   const missing = new Set<string>();

@@ -1,29 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
-import { compressed, type Member, tarOf } from '../tests/rig/archives.ts';
+import { rmSync } from 'node:fs';
 import { Bench, type Measured, median, type Row, tell, times } from './rig.ts';
-
-/** About 11,000 entries, 300 MB: sizes spread like those of a base set, most small and a few large. */
-export function baseLike(): Member[] {
-  const members: Member[] = [{ name: './usr/', content: null }];
-  for (let n = 0; n < 10_500; n++) {
-    if (n % 25 === 0) members.push({ name: `./usr/d${n / 25}/`, content: null });
-    const size = Math.floor(1.5 ** (n % 23)) * 13 + (n % 500 === 0 ? 4_000_000 : 0);
-    members.push({ name: `./usr/d${Math.floor(n / 25)}/f${n}`, content: noise(size, n), mode: 0o444 });
-  }
-  return members;
-}
-
-/** Bytes that neither repeat much nor cost much to make. */
-function noise(size: number, seed: number): Buffer {
-  const bytes = Buffer.allocUnsafe(size);
-  let state = seed * 2654435761 + 1;
-  for (let n = 0; n < size; n++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    bytes[n] = n % 3 === 0 ? state >>> 24 : 0x61;
-  }
-  return bytes;
-}
 
 /** mkimg.sh's way on Linux, as root: zeros, a partition table, a file system, a loop mount, an extraction. */
 const loopMount = (set: string) => `
@@ -65,10 +42,7 @@ const OTHERS: readonly { readonly way: string; readonly needs: readonly string[]
 export async function measure(): Promise<void> {
   const bench = new Bench();
   try {
-    const members = baseLike();
-    const tar = await tarOf(members);
-    writeFileSync(bench.path('base.tar'), tar);
-    writeFileSync(bench.path('base.tgz'), compressed(tar, 'tgz'));
+    const set = bench.writeBaseSet();
     const others = OTHERS.flatMap(({ way, needs, script }): [string, Measured][] => {
       try {
         bench.script(needs.map((name) => `command -v ${name} > /dev/null`).join('\n'));
@@ -108,28 +82,25 @@ export async function measure(): Promise<void> {
       () => bench.time('cp', ['--sparse=always', image, bench.path('copy.img')]),
       () => rmSync(bench.path('copy.img'), { force: true }),
     );
-    tell(
-      `${members.length} entries, ${(tar.length / 1e6).toFixed(0)} MB, an image of 512 MB; beside the best of the others`,
-      [
-        ...others.map(([way, measured]) => row(way, measured)),
-        row('smol, ext2: first build, from the set as it is published', first),
-        clean,
-        smol('ffs', 'clean, from cached blobs', remove),
-        ...['ext2', 'ffs'].flatMap((fs) => [
-          smol(fs, 'clean, and one line changed', () => {
-            change();
-            remove();
-          }),
-          smol(fs, 'one line changed', change),
-          smol(fs, 'nothing changed', () => undefined),
-        ]),
-        {
-          way: 'cp --sparse=always of the image',
-          measured: copy,
-          told: `${times(clean.measured, copy)} is smol, ext2, clean`,
-        },
-      ],
-    );
+    tell(`${set}, an image of 512 MB; beside the best of the others`, [
+      ...others.map(([way, measured]) => row(way, measured)),
+      row('smol, ext2: first build, from the set as it is published', first),
+      clean,
+      smol('ffs', 'clean, from cached blobs', remove),
+      ...['ext2', 'ffs'].flatMap((fs) => [
+        smol(fs, 'clean, and one line changed', () => {
+          change();
+          remove();
+        }),
+        smol(fs, 'one line changed', change),
+        smol(fs, 'nothing changed', () => undefined),
+      ]),
+      {
+        way: 'cp --sparse=always of the image',
+        measured: copy,
+        told: `${times(clean.measured, copy)} is smol, ext2, clean`,
+      },
+    ]);
   } finally {
     try {
       execFileSync('umount', [bench.path('mnt')], { stdio: 'ignore' });

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -52,6 +52,12 @@ export class Bench {
     mkdirSync(path.dirname(file), { recursive: true });
     writeFileSync(file, content);
     return file;
+  }
+
+  /** A set like NetBSD's base, as base.tar and base.tgz in the bench's folder. Gives what is in it, in words. */
+  writeBaseSet(): string {
+    const program = path.join(packageRoot(), 'build', 'bench', 'baseset.js');
+    return execFileSync(process.execPath, [program, this.folder], { encoding: 'utf8' });
   }
 
   /** A project whose one release has the set `base`, in the bench's folder as base.tgz. */

@@ -4,7 +4,6 @@ import path from 'node:path';
 import { compressed, manyMembers, tarOf } from '../tests/rig/archives.ts';
 import { Nginx } from '../tests/rig/nginx.ts';
 import { Registry } from '../tests/rig/registry.ts';
-import { baseLike } from './image.ts';
 import { Bench, median, type Row, RUNS, tell, times } from './rig.ts';
 
 const SCRIPTS = 5;
@@ -62,7 +61,7 @@ async function remoteCache(nginx: Nginx): Promise<void> {
     bench.writeService('scripted', '64M');
     for (let n = 0; n < SCRIPTS; n++) bench.write(`services/scripted/postinst/${n}.sh`, `echo ${n} >> usr/order\n`);
     compare(`${ENTRIES} entries, ${SCRIPTS} scripts`, 'scripted');
-    writeFileSync(bench.path('base.tgz'), compressed(await tarOf(baseLike()), 'tgz'));
+    bench.writeBaseSet();
     bench.writeService('base', '512M');
     compare('11,000 entries, 226 MB, no script', 'base');
     tell('An empty cache, and nginx on this host as the remote one', rows);
@@ -76,7 +75,7 @@ async function registry({ host }: Registry): Promise<void> {
   const bench = new Bench();
   try {
     bench.writeProject();
-    writeFileSync(bench.path('base.tgz'), compressed(await tarOf(baseLike()), 'tgz'));
+    bench.writeBaseSet();
     bench.writeService('bench', '512M');
     bench.smol('build', 'bench', '--arch', 'amd64');
     const image = bench.path('images/bench-amd64.img');

@@ -81,8 +81,9 @@ export class BlockMaps {
 
   /** Writes what an inode points to; `step` is how many units a block has. */
   writePointers(inode: number, view: DataView, at: number, size: 4 | 8, step: number): void {
-    if (this.blocks[inode]! > DIRECT) {
-      writePointers(view, at, this.indirectionOf(inode)!.pointers, size, step);
+    const indirection = this.indirectionOf(inode);
+    if (indirection !== undefined) {
+      writePointers(view, at, indirection.pointers, size, step);
       return;
     }
     let next = at;
@@ -92,8 +93,8 @@ export class BlockMaps {
   }
 
   /**
-   * The same of so many blocks, for which an inode has too few pointers. Blocks are asked for in the order of the contents, one
-   * with pointers before all that it points to.
+   * Finds room for contents of so many blocks, for which an inode has too few pointers. Blocks are asked for in the order
+   * of the contents, one with pointers before all that it points to.
    */
   #addThrough(count: number, allocator: Allocator): Indirection {
     const { blockSize, perBlock } = allocator;

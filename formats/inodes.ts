@@ -11,6 +11,7 @@ import {
   FirstNames,
   HARD,
   homesOf,
+  isFileType,
   NTH,
   NUMBERS,
   pathOf,
@@ -130,7 +131,7 @@ export class Inodes {
   /** Bytes of contents that are no file's, at most: directories and targets of links, aligned. */
   get ownSize(): number {
     let size = 0;
-    for (const each of this.directories) size += aligned(this.sizes[each]!);
+    for (const each of this.directories) size += this.sizes[each]!;
     for (const target of this.tree.targets) size += aligned(Buffer.byteLength(target));
     return size;
   }
@@ -168,7 +169,10 @@ export class Inodes {
     return maps;
   }
 
-  /** Writes the contents of a directory into zeros, at a multiple of 4; gives how many bytes of them are more than zeros at the end. */
+  /**
+   * Writes the contents of a directory into zeros, at a multiple of 4; gives how many bytes of them are more than zeros at
+   * the end.
+   */
   writeDirectory(inode: number, bytes: Buffer): number {
     const { numbers, paths } = this.tree;
     const { chunk, entryLength, kind } = this.#numbering.directories;
@@ -229,9 +233,9 @@ function entryPlace(end: number, length: number, chunk: number): number {
 /** What an entry that is no directory points to, in bytes. */
 function contentLength({ numbers, sources, targets }: TreeIndex, n: number): number {
   const nth = numbers[n * NUMBERS + NTH]!;
-  const type = TYPES[numbers[n * NUMBERS + TYPE]!];
-  if (type === 'file') return sources[nth * FIELDS + SIZE]!;
-  return type === 'symlink' ? Buffer.byteLength(targets[nth]!) : 0;
+  const type = numbers[n * NUMBERS + TYPE]!;
+  if (isFileType(type)) return sources[nth * FIELDS + SIZE]!;
+  return type === SYMLINK ? Buffer.byteLength(targets[nth]!) : 0;
 }
 
 /** The words of a table of inodes. They are set in a fraction of the time that a Buffer takes, and nothing is checked. */
@@ -264,7 +268,7 @@ export function placeWriter(
 }
 
 /** NetBSD's dev_t (sys/types.h: makedev); the same as Linux's old form where both numbers are below 256. */
-export function deviceNumber([major, minor]: readonly [major: number, minor: number]): number {
+function deviceNumber([major, minor]: readonly [major: number, minor: number]): number {
   return (((major << 8) & 0x000fff00) | ((minor << 12) & 0xfff00000) | (minor & 0xff)) >>> 0;
 }
 

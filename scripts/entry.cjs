@@ -29,15 +29,15 @@ function known() {
     const kept = readFileSync(compiled);
     const data = kept.subarray(DIGEST);
     const isWhole = digestOf(data).equals(kept.subarray(0, DIGEST));
-    return isWhole ? { cachedData: data.subarray(0, -1), worked: data.at(-1) === 1 } : { worked: false };
+    return isWhole ? { cachedData: data.subarray(0, -1), worked: data.at(-1) === 1 } : undefined;
   } catch {
-    return { worked: false };
+    return undefined;
   }
 }
 
 const DIGEST = 32;
 const WEEK_MS = 7 * 24 * 3600 * 1000;
-const { cachedData, worked } = known();
+const { cachedData, worked } = known() ?? {};
 // It is ASCII, and read in half the time as that.
 const script = new vm.Script(readFileSync(file, 'latin1'), { filename: file, cachedData });
 const isUsed = cachedData !== undefined && !script.cachedDataRejected;

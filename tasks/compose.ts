@@ -196,16 +196,12 @@ function firstPaths(heads: readonly Head[]): [string | undefined, string | undef
 
 /** Which of two entries with the same path is seen, the second of which is laid over the first. */
 function above(hidden: Head, entry: Head): Head {
-  const [below, type] = [typeAt(hidden), typeAt(entry)];
+  const [below, type] = [numberAt(hidden, TYPE), numberAt(entry, TYPE)];
   if (below !== type && (below === DIRECTORY || type === DIRECTORY)) {
     throw layerConflict(entry.path!, entry.layer.label, TYPES[type]!, hidden.layer.label, TYPES[below]!);
   }
   // Only an archive, whose entries have times, says what a directory is to be.
   return type === DIRECTORY && numberAt(entry, MTIME) === NO_TIME ? hidden : entry;
-}
-
-function typeAt(head: Head): number {
-  return numberAt(head, TYPE);
 }
 
 function numberAt({ layer: { index }, at }: Head, which: number): number {

@@ -32,6 +32,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   picomatch: 'tasks/pick.ts',
   ws: 'web/consoles.ts',
   pbf: 'formats/actionresult.ts',
+  '@node-rs/crc32': 'formats/crc32.ts',
 };
 
 interface Source {

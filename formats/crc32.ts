@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { crc32 as ofZlib } from 'node:zlib';
 
 type Crc32 = (bytes: Uint8Array, before: number) => number;
 
@@ -22,9 +23,4 @@ function load(): Crc32 {
     // There is none for this host, as for NetBSD.
     return ofZlib;
   }
-}
-
-function ofZlib(bytes: Uint8Array, before: number): number {
-  // zlib is loaded by who needs it: most starts do not.
-  return process.getBuiltinModule('node:zlib').crc32(bytes, before);
 }

@@ -37,8 +37,9 @@ const LEVEL = 4;
 /** How many chunks are compressed at once, by zlib's threads. */
 const AT_ONCE = 32;
 
-const compress = promisify<Buffer, object, Buffer>(gzip);
-const expand = promisify<Buffer, object, Buffer>(gunzip);
+function compress(bytes: Buffer): Promise<Buffer> {
+  return promisify<Buffer, object, Buffer>(gzip)(bytes, { level: LEVEL });
+}
 
 /** The members of a disk in order, with what the index says of each. `read` gives bytes of the disk. */
 export async function* compressDisk(
@@ -47,7 +48,7 @@ export async function* compressDisk(
 ): AsyncGenerator<{ member: Buffer; chunk: Chunk }> {
   const zeros = new Map<number, Promise<Buffer>>();
   const zerosOf = (length: number) => {
-    const known = zeros.get(length) ?? compress(Buffer.alloc(length), { level: LEVEL });
+    const known = zeros.get(length) ?? compress(Buffer.alloc(length));
     zeros.set(length, known);
     return known;
   };
@@ -59,7 +60,7 @@ export async function* compressDisk(
   };
   for (const part of partsOf(size, read)) {
     if (typeof part === 'number') pending.push({ member: zerosOf(part), size: part, digest: undefined });
-    else pending.push({ member: compress(part, { level: LEVEL }), size: part.length, digest: hash('sha256', part) });
+    else pending.push({ member: compress(part), size: part.length, digest: hash('sha256', part) });
     if (pending.length >= AT_ONCE) yield await next();
   }
   while (pending.length > 0) yield await next();
@@ -111,7 +112,7 @@ function* partsOf(size: number, read: (position: number, length: number) => Buff
 /** The bytes of a chunk from its member; undefined if they are not what the index says. */
 export async function expandChunk(member: Buffer, [, size, digest]: Chunk): Promise<Buffer | undefined> {
   try {
-    const bytes = await expand(member, { maxOutputLength: size });
+    const bytes = await promisify<Buffer, object, Buffer>(gunzip)(member, { maxOutputLength: size });
     return bytes.length === size && hash('sha256', bytes) === digest ? bytes : undefined;
   } catch {
     return undefined;

@@ -2,6 +2,8 @@ import { createWriteStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout } from 'node:timers/promises';
+import { rootCertificates } from 'node:tls';
 import { httpStatus, truncated, unreachable } from '../model/problems.ts';
 import { asProblem } from './files.ts';
 
@@ -126,7 +128,6 @@ async function sizeOf(file: string): Promise<number> {
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { setTimeout } = await import('node:timers/promises');
   await setTimeout(ms, undefined, { signal });
 }
 
@@ -203,7 +204,6 @@ export class TooLate extends NoAnswer {}
 export async function exchange(url: string, request: Request): Promise<Reply> {
   const { method = 'GET', headers = {}, body, tls = {}, signal, patience, within } = request;
   const { got } = await import('got');
-  const { rootCertificates } = tls.ca === undefined ? { rootCertificates: [] } : await import('node:tls');
   const isWhole = body === undefined || body instanceof Uint8Array;
   const stream = got.stream(url, {
     method,

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import path from 'node:path';
 import { pieces } from './files.ts';
 
@@ -53,7 +53,6 @@ export function forwarderIn(folder: string): string {
 /** Starts a proxy for GET and HEAD of http: URLs, in a folder whose path is short enough for a socket. */
 export async function startProxy(folder: string, ask: (url: string) => Promise<Answer>): Promise<ProxyServer> {
   writeFileSync(path.join(folder, FORWARDER), FORWARD);
-  const { createServer } = await import('node:http');
   const server = createServer((request, response) => {
     void answer(request, response, ask).catch(() => response.destroy());
   });

@@ -11,6 +11,10 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const out = path.join(root, 'build', 'smol');
 const common = { absWorkingDir: root, bundle: true, platform: 'node', target: 'node20.19', logLevel: 'warning' };
 
+/** What most starts do not need of Node, and what takes it milliseconds: it is loaded when something in it is first used. */
+const LATE = /require\("(node:(?:child_process|fs\/promises|http|readline|tls|zlib))"\)/g;
+const LATER = '(name) => new Proxy({}, { get: (_, key) => require(name)[key] })';
+
 /** What most starts need is bundled, with all that it needs itself: loading it as packages costs more. The rest is loaded when it is used. */
 const BUNDLED = ['commander', 'leven', 'p-limit', 'cacache/lib/content/write.js', 'ajv/dist/runtime/ucs2length'];
 
@@ -40,10 +44,10 @@ const { outputFiles } = await build({
   lineLimit: 160,
   plugins: [validators(root), external(BUNDLED)],
   define: { 'import.meta.url': '__url' },
-  banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href;" },
+  banner: { js: `const __late = ${LATER}; const __url = require('node:url').pathToFileURL(__filename).href;` },
 });
 mkdirSync(out, { recursive: true });
-const code = outputFiles[0].text.replaceAll('await import("', 'await __import("');
+const code = outputFiles[0].text.replaceAll('await import("', 'await __import("').replace(LATE, '__late("$1")');
 const program = `(function (exports, require, module, __filename, __dirname, __import) {${code}\n})`;
 writeFileSync(path.join(out, 'program.js'), program);
 writeFileSync(path.join(out, 'package.json'), '{ "type": "commonjs" }\n');

@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib';
 import { isFile } from '../formats/tree.ts';
 import type { TreeArtifact } from '../model/artifact.ts';
 import { missingFile } from '../model/problems.ts';
@@ -25,7 +26,6 @@ export const kernel: Task = {
         : await context.store.readBytes(input.digest);
     const isGzip = bytes.readUInt16BE(0) === 0x1f8b;
     if (!isGzip) return context.store.putBytes(bytes);
-    const { gunzipSync } = await import('node:zlib');
     return context.store.putBytes(gunzipSync(bytes));
   },
 };

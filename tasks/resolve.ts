@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib';
 import { alternatives, baseOf, compareVersions, matches, splitName } from '../formats/pkgsrc/pattern.ts';
 import { type PackageInfo, parseSummary } from '../formats/pkgsrc/summary.ts';
 import type { Blob } from '../model/artifact.ts';
@@ -53,8 +54,7 @@ export function resolvedPackages(bytes: Buffer): ResolvedPackage[] {
 function textOf(bytes: Buffer, summary: string): string {
   if (bytes.length < 2 || bytes.readUInt16BE(0) !== 0x1f8b) return bytes.toString();
   try {
-    // Not loaded by starts that resolve nothing.
-    return process.getBuiltinModule('node:zlib').gunzipSync(bytes).toString();
+    return gunzipSync(bytes).toString();
   } catch (error) {
     throw brokenArchive(summary, (error as Error).message);
   }

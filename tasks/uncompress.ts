@@ -1,5 +1,6 @@
 import { createReadStream, statSync } from 'node:fs';
 import path from 'node:path';
+import { createGunzip } from 'node:zlib';
 import { pieces } from '../host/files.ts';
 import { run } from '../host/process.ts';
 import { Problem } from '../model/problem.ts';
@@ -51,7 +52,6 @@ export async function uncompressed(
       run('xz', ['-dc', '-T0', '--no-sparse'], { stdin: file, stdout, ...limits }),
     );
   }
-  const { createGunzip } = await import('node:zlib');
   const gunzip = createGunzip({ chunkSize: CHUNK });
   const source = createReadStream(file, { highWaterMark: CHUNK });
   source.on('error', (error) => gunzip.destroy(error));

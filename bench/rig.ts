@@ -127,18 +127,37 @@ export class Bench {
   }
 }
 
-/** The median of several runs, each after `prepare`. */
-export function median(
-  work: () => Measured,
-  prepare: () => void = () => undefined,
-  usage: () => Usage = () => ({}),
-): Measured {
-  const runs = Array.from({ length: RUNS }, () => {
-    prepare();
-    return work();
-  }).sort((a, b) => a.ms - b.ms);
-  prepare();
-  return { ...runs[Math.floor(RUNS / 2)]!, ...usage() };
+/** Something to measure. */
+export interface Work {
+  readonly work: () => Measured;
+  /** What is done before each time, and not measured. */
+  readonly prepare?: (() => void) | undefined;
+  readonly usage?: (() => Usage) | undefined;
+}
+
+/**
+ * The medians of several things, each after the other again and again: what the machine does beside meets all of them alike. What
+ * was written before is on the disk by then, or one would pay for another.
+ */
+export function inTurns(all: readonly Work[]): Measured[] {
+  const runs: Measured[][] = all.map(() => []);
+  for (let n = 0; n < RUNS; n++) {
+    for (const [k, { work, prepare }] of all.entries()) {
+      prepare?.();
+      execFileSync('sync');
+      runs[k]!.push(work());
+    }
+  }
+  return all.map(({ prepare, usage }, k) => {
+    const sorted = runs[k]!.sort((a, b) => a.ms - b.ms);
+    prepare?.();
+    return { ...sorted[Math.floor(RUNS / 2)]!, ...usage?.() };
+  });
+}
+
+/** The median of one, after `prepare`. */
+export function median(work: Work['work'], prepare?: Work['prepare'], usage?: Work['usage']): Measured {
+  return inTurns([{ work, prepare, usage }])[0]!;
 }
 
 /** The same of work in this process. */

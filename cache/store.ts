@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { BLOB, FIELDS, OFFSET, parseMap, sourcesOf, writeSource } from '../formats/extentmap.ts';
 import { entriesOf, indexOf, parseIndex } from '../formats/treeindex.ts';
-import { asProblem, pieces, sha256, signature, walk } from '../host/files.ts';
+import { asProblem, pieces, sha256, signature, walk, writeAtomically } from '../host/files.ts';
 import type { Blob, Digest, Entry, FileEntry, Tree, TreeArtifact } from '../model/artifact.ts';
 import type { BlockSink, ExtentMap, Sources, TreeIndex } from '../model/extents.ts';
 import { type BlobStore, CorruptBlob, type IntakeChecks } from '../model/step.ts';
@@ -13,6 +13,8 @@ import { BadSource, SourceReader } from './sources.ts';
 
 /** Where cacache keeps contents: the second version of its layout. */
 const CONTENT = path.join('content-v2', 'sha256');
+/** Where it keeps what is being written. */
+const TEMPORARY = 'tmp';
 /** How many bytes are copied before the event loop turns: some milliseconds. */
 const TURN = 8 * 1024 * 1024;
 /** How many bytes of indexes are kept in memory: three of a base system, and many small ones. */
@@ -42,12 +44,8 @@ export class Store implements BlobStore {
   async putBytes(bytes: Uint8Array): Promise<Blob> {
     const digest = sha256(bytes);
     if (!this.has(digest)) {
-      const { default: write } = await import('cacache/lib/content/write.js');
-      try {
-        await write(this.#folder, bytes, { algorithms: ['sha256'] });
-      } catch (error) {
-        throw asProblem(error, this.#folder);
-      }
+      // cacache would hash it once more, and to load it takes as long as that.
+      writeAtomically(this.#path(digest), bytes, { by: path.join(this.#folder, TEMPORARY) });
     }
     return { kind: 'blob', digest, size: bytes.length };
   }
@@ -195,7 +193,7 @@ export class Store implements BlobStore {
 
   /** Removes the temporary files of writers that died before this time: milliseconds since 1970. */
   sweep(before: number): void {
-    const temporary = path.join(this.#folder, 'tmp');
+    const temporary = path.join(this.#folder, TEMPORARY);
     for (const { path: name } of walk(temporary)) {
       const stat = statSync(path.join(temporary, name), { throwIfNoEntry: false });
       if (stat !== undefined && stat.mtimeMs < before)

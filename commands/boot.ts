@@ -213,7 +213,7 @@ async function diskFor(
     return { disk: undefined, over: known?.image };
   if (options.direct) {
     // Another VM has its disk over it, or has it open: what one writes would be under the other's feet.
-    if (!(options.shareRw ?? runnable.run.shareRw) && isHeld(image.file)) throw problems.imageHeld(image.file);
+    if (!(options.shareRw ?? runnable.run.shareRw) && (await isHeld(image.file))) throw problems.imageHeld(image.file);
     return { disk: { file: image.file, format: 'raw' }, over: known?.image };
   }
   const folder = registry.folder(name);

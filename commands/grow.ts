@@ -28,7 +28,7 @@ export async function grow(caller: Pick<Caller, 'folder'>, name: string, by: str
   const shown = path.relative(caller.folder, file);
   const before = statSync(file).size;
   if (before % SECTOR !== 0) throw notGrowable(shown, `its ${before} bytes are no whole number of sectors`);
-  if (isHeld(file)) throw imageHeld(shown);
+  if (await isHeld(file)) throw imageHeld(shown);
   const after = before + parseSize(by);
   const extents = tablesFor(file, after);
   if (extents === undefined) throw notGrowable(shown, 'its GPT has no partition, or a form that smol does not know');

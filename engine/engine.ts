@@ -223,7 +223,7 @@ export class Engine {
     if (output.kind === 'publication') {
       if (step.publish === undefined) throw new Error(`${step.name} made a file that has no place`);
       const made = path.join(await context.scratch(), output.file);
-      await this.#workshop.publications.publish(made, step.publish, key, output);
+      this.#workshop.publications.publish(made, step.publish, key, output);
     }
     const ms = Math.round(performance.now() - started);
     const result = { output, log: context.lines, ms };
@@ -261,7 +261,7 @@ export class Engine {
         (file === undefined || existsSync(file));
       await executor.run(step, key, { file, signal: this.#signal, log, isDone });
       const record = records.read(key)!;
-      if (file !== undefined) await publications.publish(file, step.publish!, key, record.output);
+      if (file !== undefined) publications.publish(file, step.publish!, key, record.output);
       this.#made.add(key);
       return record;
     });
@@ -273,10 +273,7 @@ export class Engine {
     const key = publish && publications.keyOf(publish);
     const record = key === undefined ? undefined : records.read(key);
     if (!key || record?.parts.task !== task.kind || record.parts.version !== task.version) return undefined;
-    return {
-      inputs: inputsOf(record),
-      take: (file) => publications.take(publish!, key, file),
-    };
+    return { inputs: inputsOf(record), take: publications.taker(publish!, key) };
   }
 
   async #ensure(step: Step): Promise<Artifact> {

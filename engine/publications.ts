@@ -1,8 +1,7 @@
-import { rmSync } from 'node:fs';
-import { rename } from 'node:fs/promises';
+import { renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { readChecked, writeChecked } from '../host/checked.ts';
-import { asProblem, isHeld, signature } from '../host/files.ts';
+import { asProblem, isHeld, isLinked, signature } from '../host/files.ts';
 import type { Artifact, Digest } from '../model/artifact.ts';
 
 /** Files that steps made outside the store, such as images: which key each is of, and whether it is still untouched. */
@@ -26,20 +25,24 @@ export class Publications {
   }
 
   /**
-   * Moves a file that is in place to where it may be changed, unless somebody holds it: another name of it (a VM whose
-   * disk lies over it), or an open file with a lock. From then on nothing is in place, whatever happens to who took it.
+   * What moves a file that is in place to where it may be changed, unless somebody holds it: another name of it (a VM whose
+   * disk lies over it), or an open file with a lock. From then on nothing is in place, whatever happens to who took it. Of
+   * locks it is asked at once, since the answer takes as long as finding out what is to be changed.
    */
-  async take(file: string, key: Digest, to: string): Promise<boolean> {
-    if (!this.isInPlace(file, key) || isHeld(file)) return false;
-    rmSync(this.#note(file));
-    await rename(file, to);
-    return true;
+  taker(file: string, key: Digest): (to: string) => Promise<boolean> {
+    const held = isHeld(file).catch(() => true);
+    return async (to) => {
+      if ((await held) || !this.isInPlace(file, key) || isLinked(file)) return false;
+      rmSync(this.#note(file));
+      renameSync(file, to);
+      return true;
+    };
   }
 
   /** Puts what a step made where it belongs, in place of what was there. */
-  async publish(made: string, file: string, key: Digest, artifact: Pick<Artifact, 'digest'>): Promise<void> {
+  publish(made: string, file: string, key: Digest, artifact: Pick<Artifact, 'digest'>): void {
     try {
-      await rename(made, file);
+      renameSync(made, file);
     } catch (error) {
       throw asProblem(error, file);
     }

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { asProblem, isMissing } from '../host/files.ts';
+import { asProblem, isMissing, makeDirectory } from '../host/files.ts';
 import { isAlive } from '../host/lock.ts';
 
 const PREFIX = '.smol-scratch-';
@@ -10,25 +10,21 @@ const PREFIX = '.smol-scratch-';
 /** A directory that is made when first asked for and is gone when the step is over, however it ends. */
 export class Scratch implements AsyncDisposable {
   readonly #folder: string;
-  #made: Promise<string> | undefined;
+  #isMade = false;
 
   /** `parent` decides the file system, so that a file can be renamed to where it is to be published. */
   constructor(parent: string) {
     this.#folder = path.join(parent, `${PREFIX}${process.pid}-${randomBytes(4).toString('hex')}`);
   }
 
-  readonly get = (): Promise<string> => {
-    this.#made ??= mkdir(this.#folder, { recursive: true }).then(
-      () => this.#folder,
-      (error: unknown) => {
-        throw asProblem(error, this.#folder);
-      },
-    );
-    return this.#made;
+  readonly get = async (): Promise<string> => {
+    if (!this.#isMade) makeDirectory(this.#folder);
+    this.#isMade = true;
+    return this.#folder;
   };
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#made !== undefined) await rm(this.#folder, { recursive: true, force: true });
+    if (this.#isMade) await rm(this.#folder, { recursive: true, force: true });
   }
 }
 

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFile,
   readFileSync,
   renameSync,
   rmSync,
@@ -14,29 +15,32 @@ import {
 } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { diskFull, noAccess } from '../model/problems.ts';
 
 /** Files of the host, written so that nobody ever sees half of one. */
 
 /**
- * Writes a file whole or not at all: to a temporary file, then renamed. Makes its directory where there is none. `durable`
- * files survive even a power cut whole; others may then be torn, and must be such that their reader notices it.
+ * Writes a file whole or not at all: to a temporary file beside it, or in another folder, then renamed. Makes directories where
+ * there are none. `durable` files survive even a power cut whole; others may then be torn, and must be such that their
+ * reader notices it.
  */
 export function writeAtomically(
   file: string,
   content: string | Uint8Array,
-  { durable = false, mode = 0o666 }: { durable?: boolean; mode?: number } = {},
+  { durable = false, mode = 0o666, by }: { durable?: boolean; mode?: number; by?: string } = {},
 ): void {
-  const temporary = `${file}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  const beside = by === undefined ? file : path.join(by, path.basename(file));
+  const temporary = `${beside}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    const handle = withDirectory(file, () => openSync(temporary, 'wx', mode));
+    const handle = withDirectory(temporary, () => openSync(temporary, 'wx', mode));
     try {
       writeFileSync(handle, content);
       if (durable) fsyncSync(handle);
     } finally {
       closeSync(handle);
     }
-    renameSync(temporary, file);
+    withDirectory(file, () => renameSync(temporary, file));
   } catch (error) {
     rmSync(temporary, { force: true });
     throw asProblem(error, file);
@@ -151,12 +155,20 @@ export function signature(file: string, { names = true } = {}): string | undefin
   }
 }
 
-/** Whether a file has other names, or somebody has it open with a lock, as QEMU has its images; true where that cannot be told. */
-export function isHeld(file: string): boolean {
-  const { nlink, ino } = statSync(file);
-  const locks = readIfThere('/proc/locks');
+/**
+ * Whether a file has other names, or somebody has it open with a lock, as QEMU has its images; true where that cannot be told.
+ * It takes some milliseconds, in which the kernel stops whoever takes a lock.
+ */
+export async function isHeld(file: string): Promise<boolean> {
+  const { ino } = statSync(file);
+  const locks = await promisify(readFile)('/proc/locks', 'latin1').catch(() => undefined);
   // proc(5): of each lock a line with the device and, after it, the inode.
-  return nlink > 1 || locks === undefined || new RegExp(`^.*:${ino} `, 'm').test(locks);
+  return isLinked(file) || locks === undefined || new RegExp(`^.*:${ino} `, 'm').test(locks);
+}
+
+/** Whether a file has other names. */
+export function isLinked(file: string): boolean {
+  return statSync(file).nlink > 1;
 }
 
 export interface HostEntry {

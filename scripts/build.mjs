@@ -12,7 +12,7 @@ const out = path.join(root, 'build', 'smol');
 const common = { absWorkingDir: root, bundle: true, platform: 'node', target: 'node20.19', logLevel: 'warning' };
 
 /** What most starts do not need of Node, and what takes it milliseconds: it is loaded when something in it is first used. */
-const LATE = /require\("(node:(?:child_process|fs\/promises|http|readline|tls|zlib))"\)/g;
+const LATE = /require\("(node:(?:child_process|fs\/promises|http|module|readline|tls|zlib))"\)/g;
 const LATER = '(name) => new Proxy({}, { get: (_, key) => require(name)[key] })';
 
 /** What most starts need is bundled, with all that it needs itself: loading it as packages costs more. The rest is loaded when it is used. */

@@ -1,5 +1,4 @@
-import { readlinkSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 import { withParents } from '../formats/tree.ts';
 import { digestDirectory, type FileDigests, hostMode } from '../host/digests.ts';
@@ -26,8 +25,8 @@ export const overlay: Task = {
     const { at, permissions } = context.options as unknown as Options;
     const folder = context.source!.name;
     const found = walk(folder);
-    const contents = await Promise.all(
-      found.map(({ path: name, type }) => (type === 'file' ? readFile(path.join(folder, name)) : Buffer.alloc(0))),
+    const contents = found.map(({ path: name, type }) =>
+      type === 'file' ? readFileSync(path.join(folder, name)) : Buffer.alloc(0),
     );
     const blob = (await context.store.putBytes(Buffer.concat(contents))).digest;
     let offset = 0;

@@ -14,8 +14,10 @@ export interface Allocator {
   readonly perBlock: number;
   /** Whether more was asked for than there is. */
   readonly isFull: boolean;
-  /** Blocks for so many bytes of contents, as many as lie together; of FFS, the last may be a part of one. */
-  take(bytes: number): Run;
+  /** The first block of what was taken last. */
+  readonly first: number;
+  /** Takes blocks for so many bytes of contents, as many as lie together, and gives how many; of FFS, the last may be a part of one. */
+  take(bytes: number): number;
 }
 
 /** The pointers of contents that need more than an inode has. */
@@ -57,9 +59,9 @@ export class BlockMaps {
       this.blocks[this.#inodes]! += indirection.blocks.length;
     } else {
       for (let left = size; left > 0; ) {
-        const run = allocator.take(left);
-        this.#push(run);
-        left -= run[1] * blockSize;
+        const count = allocator.take(left);
+        this.#push(allocator.first, count);
+        left -= count * blockSize;
       }
     }
     if (blocks > 0) this.#held++;
@@ -103,17 +105,18 @@ export class BlockMaps {
     const take = (most: number): Run[] => {
       const runs: Run[] = [];
       for (let wanted = Math.min(most, left); wanted > 0; ) {
-        const run = allocator.take(wanted * blockSize);
-        runs.push(run);
-        this.#push(run);
-        wanted -= run[1];
-        left -= run[1];
+        const count = allocator.take(wanted * blockSize);
+        runs.push([allocator.first, count]);
+        this.#push(allocator.first, count);
+        wanted -= count;
+        left -= count;
       }
       return runs;
     };
     const blocks: { block: number; pointers: readonly Run[] }[] = [];
     const takeThrough = (depth: number): Run => {
-      const [block] = allocator.take(blockSize);
+      allocator.take(blockSize);
+      const block = allocator.first;
       const at = blocks.push({ block, pointers: [] }) - 1;
       const pointers = depth === 1 ? take(perBlock) : [];
       while (depth > 1 && pointers.length < perBlock && left > 0) pointers.push(takeThrough(depth - 1));
@@ -125,14 +128,14 @@ export class BlockMaps {
     return { blocks, pointers };
   }
 
-  #push(run: Run): void {
+  #push(first: number, blocks: number): void {
     if (2 * this.#length === this.runs.length) {
       const longer = new Int32Array(2 * this.runs.length);
       longer.set(this.runs);
       this.runs = longer;
     }
-    this.runs[2 * this.#length] = run[0];
-    this.runs[2 * this.#length + 1] = run[1];
+    this.runs[2 * this.#length] = first;
+    this.runs[2 * this.#length + 1] = blocks;
     this.#length++;
   }
 }
@@ -151,13 +154,14 @@ function writeRun(view: DataView, at: number, first: number, blocks: number, siz
 
 /** Sets bits of a map, from one up to another. */
 export function setBits(map: Buffer, from: number, to: number): void {
-  const set = (first: number, end: number) => {
-    for (let n = first; n < end; n++) map[n >> 3]! |= 1 << (n & 7);
-  };
   // Those before the first whole byte, whole bytes, those after the last.
   const first = Math.min(to, Math.ceil(from / 8) * 8);
   const last = Math.max(first, Math.floor(to / 8) * 8);
-  set(from, first);
+  setEach(map, from, first);
   if (first < last) map.fill(0xff, first / 8, last / 8);
-  set(last, to);
+  setEach(map, last, to);
+}
+
+function setEach(map: Buffer, from: number, to: number): void {
+  for (let n = from; n < to; n++) map[n >> 3]! |= 1 << (n & 7);
 }

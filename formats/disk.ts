@@ -4,11 +4,10 @@ import { writePointers } from './blocks.ts';
 import { ext2 } from './ext2/write.ts';
 import { aligned, MapBuilder, sourceAt } from './extentmap.ts';
 import { ffs } from './ffs/write.ts';
-import type { FileSystem, Layout } from './filesystem.ts';
+import { type FileSystem, type Layout, type Table, tableOf } from './filesystem.ts';
 import { gptTables, PARTITION_START, partitionLength } from './gpt.ts';
 import type { Inodes } from './inodes.ts';
 import { SECTOR } from './sectors.ts';
-import type { Extent } from './sink.ts';
 import { isFile } from './tree.ts';
 import { contentSize, isFileType, NTH, NUMBERS, newestTime, SYMLINK, TYPE } from './treeindex.ts';
 import { uuidFrom } from './uuid.ts';
@@ -62,11 +61,12 @@ export function smallestDisk(tree: TreeIndex, fs: FileSystemName, free = 0): num
 }
 
 /** Everything on a disk but the contents of inodes; positions are on the disk. */
-function* tablesOf({ size, partition, fs, seed, layout }: Disk): Generator<Extent> {
-  yield* gptTables({ size, name: partition, type: fs === 'ext2' ? 'ext2' : 'ffs', seed });
+function* tablesOf({ size, partition, fs, seed, layout }: Disk): Generator<Table> {
+  const gpt = gptTables({ size, name: partition, type: fs === 'ext2' ? 'ext2' : 'ffs', seed });
+  for (const { position, bytes } of gpt) yield tableOf(position, bytes);
   const time = newestTime(layout.inodes.tree);
   const identity = { uuid: uuidFrom(seed, 'file system'), label: partition.slice(0, 16), time };
-  for (const { position, bytes } of layout.tables(identity)) yield { position: position + PARTITION_START, bytes };
+  for (const table of layout.tables(identity)) yield { ...table, position: table.position + PARTITION_START };
 }
 
 /** All that is on a disk, as the bytes of a map of extents, from front to back; only indirect blocks come after what they point to. */
@@ -78,11 +78,11 @@ export function mapOf(disk: Disk): Buffer {
   let next = 0;
   const addTablesBefore = (end: number) => {
     for (; next < tables.length && tables[next]!.position < end; next++) {
-      const { position, bytes } = tables[next]!;
-      builder.own.set(bytes);
-      builder.addOwn(bytes.length);
+      const { position, size, write } = tables[next]!;
+      write(builder.own.subarray(0, size));
+      builder.addOwn(size);
       // Whole sectors: no file system has anything else in what is left of the last one.
-      builder.addExtent(position, Math.ceil(bytes.length / SECTOR) * SECTOR);
+      builder.addExtent(position, Math.ceil(size / SECTOR) * SECTOR);
     }
   };
   const { starts, runs } = layout.maps;
@@ -130,10 +130,10 @@ function addBlocks(builder: MapBuilder, inode: number, { inodes, maps, form }: L
 }
 
 /** How much the map of a disk has of everything; at most so many own bytes. */
-function countsOf({ form, inodes, maps }: Layout, tables: readonly Extent[]) {
+function countsOf({ form, inodes, maps }: Layout, tables: readonly Table[]) {
   const { held, runs, indirect } = maps.counts;
   let own = indirect * form.blockSize + inodes.ownSize;
-  for (const { bytes } of tables) own += aligned(bytes.length);
+  for (const { size } of tables) own += aligned(size);
   return { sources: tables.length + held + indirect, extents: tables.length + runs + indirect, own };
 }
 

@@ -250,6 +250,34 @@ export function isSameSource(a: ExtentMap, n: number, b: ExtentMap, m: number): 
   return isSameSlice || a.digests.compare(b.digests, m * DIGEST, (m + 1) * DIGEST, n * DIGEST, (n + 1) * DIGEST) === 0;
 }
 
+/** Whether the sources from one up to another are in two maps the same numbers, which they need not be to have the same bytes. */
+export function areSame(a: ExtentMap, b: ExtentMap, from: number, to: number): boolean {
+  const isSame = (x: Float64Array | Buffer, y: Float64Array | Buffer, first: number, end: number) => {
+    const unit = x.BYTES_PER_ELEMENT;
+    return bytesOf(x).compare(bytesOf(y), first * unit, end * unit, first * unit, end * unit) === 0;
+  };
+  if (!isSame(a.sources, b.sources, from * FIELDS, to * FIELDS)) return false;
+  const [first, end] = [a.sources[from * FIELDS + FIRST]!, a.sources[to * FIELDS + FIRST]!];
+  if (b.sources[to * FIELDS + FIRST] !== end) return false;
+  if (!isSame(a.extents, b.extents, first * EXTENT, end * EXTENT)) return false;
+  if (!isSame(a.digests, b.digests, from * DIGEST, to * DIGEST)) return false;
+  return isSame(a.own, b.own, ...ownIn(a, from, to));
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float64Array | Buffer): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+/** Where the own bytes of sources begin and end, from one up to another: they lie in their order. */
+function ownIn({ sources }: ExtentMap, from: number, to: number): [number, number] {
+  let first = from;
+  while (first < to && sources[first * FIELDS + BLOB] !== OWN) first++;
+  if (first === to) return [0, 0];
+  let last = to - 1;
+  while (sources[last * FIELDS + BLOB] !== OWN) last--;
+  return [sources[first * FIELDS + OFFSET]!, sources[last * FIELDS + OFFSET]! + sources[last * FIELDS + SIZE]!];
+}
+
 /** Where the first byte of a source goes. */
 export function placeOf({ sources, extents }: ExtentMap, n: number): number {
   return extents[sources[n * FIELDS + FIRST]! * EXTENT]!;

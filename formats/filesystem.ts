@@ -1,7 +1,6 @@
 import type { TreeIndex } from '../model/extents.ts';
 import type { BlockMaps } from './blocks.ts';
 import type { Inodes } from './inodes.ts';
-import type { Extent } from './sink.ts';
 
 /** What tells one file system from another of the same contents. */
 export interface Identity {
@@ -20,6 +19,20 @@ export interface BlockForm {
   readonly pointerSize: 4 | 8;
 }
 
+/** What is on a disk but no contents. */
+export interface Table {
+  readonly position: number;
+  /** Bytes. */
+  readonly size: number;
+  /** Writes it into as many zeros, at a multiple of 8. */
+  write(bytes: Buffer): void;
+}
+
+/** Bytes as a table. */
+export function tableOf(position: number, bytes: Buffer): Table {
+  return { position, size: bytes.length, write: (to) => to.set(bytes) };
+}
+
 /** A tree for which room was found. Nothing of any file has been read. */
 export interface Layout {
   readonly form: BlockForm;
@@ -28,7 +41,7 @@ export interface Layout {
   /** Bytes that are left for contents. */
   readonly free: number;
   /** All but the contents of inodes: superblocks, maps, tables of inodes. */
-  tables(identity: Identity): Iterable<Extent>;
+  tables(identity: Identity): Iterable<Table>;
 }
 
 /** Finds room for a tree (with all parent directories) in so many bytes; undefined if it does not fit. */

@@ -145,6 +145,11 @@ export class Inodes {
     return this.numberOf(this.count - 1);
   }
 
+  /** The first of those whose numbers are not below that one. */
+  from(number: number): number {
+    return number <= ROOT_INODE ? 0 : Math.min(this.count, Math.max(1, number - this.#numbering.first + 1));
+  }
+
   /** What kind of entry names an inode. */
   typeOf(inode: number): number {
     return this.tree.numbers[this.entries[inode]! * NUMBERS + TYPE]!;

@@ -1,11 +1,14 @@
 import type { ExtentMap } from '../model/extents.ts';
-import { countSources, extentsOf, isSameSource, placeOf, subsetOf } from './extentmap.ts';
+import { areSame, countSources, extentsOf, isSameSource, placeOf, subsetOf } from './extentmap.ts';
 import { Sectors } from './sectors.ts';
 
 /** What makes one disk into another of the same size: only what differs is written. */
 
 /** Beyond this, writing the disk anew is as fast, and leaves its holes. */
 const LARGEST_PATCH = 64 * 1024 ** 2;
+
+/** So many sources are looked at together, as most are what they were. */
+const TOGETHER = 64;
 
 /** What is to be written on a disk. */
 export interface Patch {
@@ -32,6 +35,11 @@ function differing(before: ExtentMap, after: ExtentMap): { gone: number[]; come:
   const [former, latter] = [countSources(before), countSources(after)];
   // Both go from front to back, but for few.
   for (let n = 0, m = 0; n < former || m < latter; ) {
+    if (n === m && n + TOGETHER <= Math.min(former, latter) && areSame(before, after, n, n + TOGETHER)) {
+      n += TOGETHER;
+      m = n;
+      continue;
+    }
     const old = n < former ? placeOf(before, n) : Infinity;
     const now = m < latter ? placeOf(after, m) : Infinity;
     if (old === now && isSameSource(before, n, after, m)) {

@@ -1,6 +1,6 @@
 import type { Entry } from '../../model/artifact.ts';
 import type { TreeIndex } from '../../model/extents.ts';
-import type { Allocator, BlockMaps, Run } from '../blocks.ts';
+import type { Allocator, BlockMaps } from '../blocks.ts';
 import { type DirectoryForm, Inodes } from '../inodes.ts';
 import { TYPES } from '../treeindex.ts';
 import { blockSizeFor, FIRST_INODE, type Geometry, geometry } from './geometry.ts';
@@ -54,6 +54,7 @@ class Blocks implements Allocator {
   #group = 0;
   #next: number;
   isFull = false;
+  first = 0;
 
   constructor(geo: Geometry) {
     this.blockSize = geo.blockSize;
@@ -62,7 +63,7 @@ class Blocks implements Allocator {
     this.#next = geo.groups[0]!.data;
   }
 
-  take(bytes: number): Run {
+  take(bytes: number): number {
     const blocks = Math.ceil(bytes / this.blockSize);
     for (;;) {
       const group = this.#geometry.groups[this.#group]!;
@@ -70,12 +71,13 @@ class Blocks implements Allocator {
       const count = Math.min(blocks, group.start + group.blocks - first);
       if (count > 0) {
         this.#next += count;
-        return [first, count];
+        this.first = first;
+        return count;
       }
       const next = this.#geometry.groups[this.#group + 1];
       if (next === undefined) {
         this.isFull = true;
-        return [0, blocks];
+        return blocks;
       }
       this.#group++;
       this.#next = next.data;

@@ -1,7 +1,6 @@
 import { setBits } from '../blocks.ts';
-import type { FileSystem, Identity, Layout } from '../filesystem.ts';
+import { type FileSystem, type Identity, type Layout, type Table, tableOf } from '../filesystem.ts';
 import { MODES, placeWriter, wordsOf } from '../inodes.ts';
-import type { Extent } from '../sink.ts';
 import { GID, isFileType, MODE, MTIME, NO_TIME, NUMBERS, TYPE, UID } from '../treeindex.ts';
 import { dataBlocks, FIRST_INODE, type Geometry, INODE_SIZE } from './geometry.ts';
 import { type Ext2Layout, layOut } from './layout.ts';
@@ -24,7 +23,7 @@ function laidOut(layout: Ext2Layout): Layout {
   };
 }
 
-function* tables(layout: Ext2Layout, identity: Identity): Generator<Extent> {
+function* tables(layout: Ext2Layout, identity: Identity): Generator<Table> {
   const { geometry: geo, inodes, used } = layout;
   const inodesUsed = FIRST_INODE - 1 + inodes.count - 1;
   const directories = inodes.directoriesIn(geo.groups.length, (number) => groupOf(geo, number));
@@ -43,21 +42,21 @@ function* tables(layout: Ext2Layout, identity: Identity): Generator<Extent> {
     descriptors.writeUInt16LE(directories[n]!, at + 16);
   });
 
-  const table = inodeTable(layout, identity);
   for (const [n, group] of geo.groups.entries()) {
     if (group.hasSuperblock) {
       const superblock = superblockOf(geo, identity, free, freeInodes, n);
       // With 4 KiB blocks the superblock lies 1 KiB into the first block; its copies begin their blocks.
       const inBlock = n === 0 && geo.blockSize > 1024 ? 1024 : 0;
-      yield { position: group.start * geo.blockSize + inBlock, bytes: superblock };
-      yield { position: (group.start + 1) * geo.blockSize, bytes: descriptors };
+      yield tableOf(group.start * geo.blockSize + inBlock, superblock);
+      yield tableOf((group.start + 1) * geo.blockSize, descriptors);
     }
     const blockBitmap = bitmap(geo.blockSize, group.data - group.start + used[n]!, group.blocks);
     const inodeBitmap = bitmap(geo.blockSize, usedInodes(n), geo.inodesPerGroup);
-    yield { position: group.blockBitmap * geo.blockSize, bytes: Buffer.concat([blockBitmap, inodeBitmap]) };
-    const first = n * geo.inodesPerGroup * INODE_SIZE;
-    const part = table.subarray(first, Math.min(first + geo.inodesPerGroup * INODE_SIZE, table.length));
-    if (part.length > 0) yield { position: group.inodeTable * geo.blockSize, bytes: part };
+    yield tableOf(group.blockBitmap * geo.blockSize, Buffer.concat([blockBitmap, inodeBitmap]));
+    const count = usedInodes(n);
+    if (count === 0) continue;
+    const write = (bytes: Buffer) => writeInodes(layout, identity, bytes, n * geo.inodesPerGroup + 1, count);
+    yield { position: group.inodeTable * geo.blockSize, size: count * INODE_SIZE, write };
   }
 }
 
@@ -105,12 +104,14 @@ function superblockOf(geo: Geometry, identity: Identity, free: number, freeInode
   return sb;
 }
 
-function inodeTable({ geometry: geo, inodes, maps }: Ext2Layout, identity: Identity): Buffer {
+/** Writes so many inodes of a table, from that number on. */
+function writeInodes(layout: Ext2Layout, identity: Identity, table: Buffer, first: number, count: number): void {
+  const { geometry: geo, inodes, maps } = layout;
   const { numbers } = inodes.tree;
-  const table = Buffer.alloc(Math.max(inodes.last, FIRST_INODE) * INODE_SIZE);
   const words = wordsOf(table);
   const writePlace = placeWriter(inodes, maps, table, 40, 4, 1);
-  for (let n = 0; n < inodes.count; n++) {
+  const end = inodes.from(first + count);
+  for (let n = inodes.from(first); n < end; n++) {
     const from = inodes.entries[n]! * NUMBERS;
     const type = numbers[from + TYPE]!;
     const uid = numbers[from + UID]!;
@@ -118,7 +119,7 @@ function inodeTable({ geometry: geo, inodes, maps }: Ext2Layout, identity: Ident
     const mtime = numbers[from + MTIME]!;
     const time = mtime === NO_TIME ? identity.time : mtime;
     const size = inodes.sizes[n]!;
-    const at = (inodes.numberOf(n) - 1) * INODE_SIZE;
+    const at = (inodes.numberOf(n) - first) * INODE_SIZE;
     const word = at / 4;
     words[word] = MODES[type]! | numbers[from + MODE]! | (uid << 16);
     words[word + 1] = size;
@@ -131,5 +132,4 @@ function inodeTable({ geometry: geo, inodes, maps }: Ext2Layout, identity: Ident
     if (isFileType(type)) words[word + 27] = Math.floor(size / 2 ** 32);
     words[word + 30] = (uid >>> 16) | (gid & 0xffff0000);
   }
-  return table;
 }

@@ -35,16 +35,6 @@ export function groupBytes(
   const { version, inodesPerGroup, perGroup, clusters } = geo;
   const fragments = fragmentsOf(geo, group);
   const usedInodes = Math.max(0, Math.min(inodesPerGroup, inodes.last + 1 - group * inodesPerGroup));
-  const free = freeRuns(layout, group);
-  const blocks = free.map(wholeBlocks);
-  const parts = partsOf(free);
-  const summary: Summary = {
-    directories,
-    blocks: blocks.reduce((all, [from, to]) => all + to - from, 0),
-    inodes: inodesPerGroup - usedInodes,
-    fragments: parts.reduce((all, count, length) => all + count * length, 0),
-  };
-
   const bytes = Buffer.alloc(geo.blockSize);
   const inodeMap = MAPS_START + (version === 1 ? 6 : 0);
   const freeMap = inodeMap + Math.ceil(inodesPerGroup / 8);
@@ -53,6 +43,35 @@ export function groupBytes(
   const clusterMap = sums + (clusters + 1) * 4;
   const end = clusterMap + Math.ceil(perGroup / FRAGMENTS / 8);
   if (end > groupSize(version, inodesPerGroup, perGroup, clusters)) throw new Error('a cylinder group is too large');
+
+  /** How many runs of each length there are in blocks that are not free as a whole. */
+  const parts = new Array<number>(FRAGMENTS).fill(0);
+  let blocks = 0;
+  const free = freeRuns(layout, group);
+  for (let n = 0; n < free.length; n += 2) {
+    const from = free[n]!;
+    const to = free[n + 1]!;
+    setBits(bytes.subarray(freeMap), from, to);
+    // The blocks that lie in it as a whole.
+    const first = Math.ceil(from / FRAGMENTS);
+    const last = Math.max(first, Math.floor(to / FRAGMENTS));
+    // What lies within a block has but one end.
+    const head = Math.min(to, first * FRAGMENTS) - from;
+    const tail = to - Math.max(last * FRAGMENTS, from + head);
+    if (head > 0) parts[head]!++;
+    if (tail > 0) parts[tail]!++;
+    if (first === last) continue;
+    blocks += last - first;
+    setBits(bytes.subarray(clusterMap), first, last);
+    const at = sums + Math.min(last - first, clusters) * 4;
+    bytes.writeInt32LE(bytes.readInt32LE(at) + 1, at);
+  }
+  const summary: Summary = {
+    directories,
+    blocks,
+    inodes: inodesPerGroup - usedInodes,
+    fragments: parts.reduce((all, count, length) => all + count * length, 0),
+  };
 
   bytes.writeInt32LE(MAGIC, 4);
   bytes.writeInt32LE(group, 12);
@@ -79,54 +98,24 @@ export function groupBytes(
     bytes.writeInt32LE(value, 92 + n * 4);
   });
   setBits(bytes.subarray(inodeMap), 0, usedInodes);
-  for (const [from, to] of free) setBits(bytes.subarray(freeMap), from, to);
-  for (const [from, to] of blocks) {
-    if (from >= to) continue;
-    setBits(bytes.subarray(clusterMap), from, to);
-    const at = sums + Math.min(to - from, clusters) * 4;
-    bytes.writeInt32LE(bytes.readInt32LE(at) + 1, at);
-  }
   return { bytes, summary };
 }
 
-/** From one up to another. */
-type Range = readonly [from: number, to: number];
-
-/** What is free in a group: fragments, from its start on. */
-function freeRuns({ geometry: geo, used }: FfsLayout, group: number): Range[] {
+/** What is free in a group: of each run, its first fragment from the start of the group on, and the one after its last. */
+function freeRuns({ geometry: geo, used }: FfsLayout, group: number): number[] {
   const start = group * geo.perGroup;
-  const end = fragmentsOf(geo, group);
-  // Before its superblock a group has room for data, but the first one has the boot blocks there.
-  const tables: Range = group === 0 ? [0, geo.data + geo.summaryFragments] : [geo.superblock, geo.data];
-  const free: Range[] = [];
+  const runs = used[group]!;
+  const free: number[] = [];
   let next = 0;
-  const take = ([from, to]: Range) => {
-    if (from > next) free.push([next, from]);
+  const take = (from: number, to: number) => {
+    if (from > next) free.push(next, from);
     next = to;
   };
-  take(tables);
-  for (const [from, to] of used) if (to > start && from < start + end) take([from - start, to - start]);
-  take([end, end]);
+  // Before its superblock a group has room for data, but the first one has the boot blocks there.
+  if (group === 0) take(0, geo.data + geo.summaryFragments);
+  else take(geo.superblock, geo.data);
+  for (let n = 0; n < runs.length; n += 2) take(runs[n]! - start, runs[n + 1]! - start);
+  const end = fragmentsOf(geo, group);
+  take(end, end);
   return free;
-}
-
-/** The blocks that lie in a run of fragments as a whole. */
-function wholeBlocks([from, to]: Range): Range {
-  const first = Math.ceil(from / FRAGMENTS);
-  return [first, Math.max(first, Math.floor(to / FRAGMENTS))];
-}
-
-/** How many runs of each length there are in blocks that are not free as a whole. */
-function partsOf(free: readonly Range[]): number[] {
-  const parts = new Array<number>(FRAGMENTS).fill(0);
-  for (const run of free) {
-    const [from, to] = run;
-    const [first, last] = wholeBlocks(run);
-    // One that lies within a block has but one end.
-    const head = Math.min(to, first * FRAGMENTS) - from;
-    const tail = to - Math.max(last * FRAGMENTS, from + head);
-    if (head > 0) parts[head]!++;
-    if (tail > 0) parts[tail]!++;
-  }
-  return parts;
 }

@@ -1,6 +1,6 @@
 import type { Entry } from '../../model/artifact.ts';
 import type { TreeIndex } from '../../model/extents.ts';
-import type { Allocator, BlockMaps, Run } from '../blocks.ts';
+import type { Allocator, BlockMaps } from '../blocks.ts';
 import { type DirectoryForm, Inodes } from '../inodes.ts';
 import { TYPES } from '../treeindex.ts';
 import { FIRST_INODE, FRAGMENTS, fragmentsOf, type Geometry, geometry, type Version } from './geometry.ts';
@@ -29,8 +29,8 @@ const DIRECTORIES: DirectoryForm = {
 export interface FfsLayout {
   readonly geometry: Geometry;
   readonly inodes: Inodes;
-  /** Runs of fragments in use, in ascending order, from the start of the file system: [from, to). */
-  readonly used: readonly (readonly [number, number])[];
+  /** Of each group, the runs of fragments in use, ascending: where in the file system each begins, and where it ends. */
+  readonly used: readonly (readonly number[])[];
   readonly maps: BlockMaps;
 }
 
@@ -57,31 +57,33 @@ class Fragments implements Allocator {
   readonly #geometry: Geometry;
   #group = 0;
   #next: number;
-  readonly used: [number, number][] = [];
+  readonly used: number[][];
   isFull = false;
+  first = 0;
 
   constructor(geo: Geometry) {
     this.blockSize = geo.blockSize;
     this.perBlock = geo.blockSize / pointerSizeOf(geo.version);
     this.#geometry = geo;
     this.#next = geo.data + geo.summaryFragments;
+    this.used = Array.from({ length: geo.groups }, () => []);
   }
 
-  take(bytes: number): Run {
+  take(bytes: number): number {
     const { blockSize, fragmentSize } = this.#geometry;
     const blocks = Math.floor(bytes / blockSize);
     if (blocks === 0) return this.#takePart(Math.ceil(bytes / fragmentSize));
-    const first = this.#room(FRAGMENTS);
-    const count = Math.min(blocks, Math.floor((this.#end - first) / FRAGMENTS));
-    this.#use(first, count * FRAGMENTS);
-    return [first, count];
+    this.first = this.#room(FRAGMENTS);
+    const count = Math.min(blocks, Math.floor((this.#end - this.first) / FRAGMENTS));
+    this.#use(count * FRAGMENTS);
+    return count;
   }
 
   /** So many fragments of one block. */
-  #takePart(fragments: number): Run {
-    const first = this.#room(fragments);
-    this.#use(first, fragments);
-    return [first, 1];
+  #takePart(fragments: number): number {
+    this.first = this.#room(fragments);
+    this.#use(fragments);
+    return 1;
   }
 
   /** Where the next fragments are free that lie in one block; at most one block of them. */
@@ -99,12 +101,12 @@ class Fragments implements Allocator {
     }
   }
 
-  #use(first: number, fragments: number): void {
+  #use(fragments: number): void {
     if (this.isFull) return;
-    this.#next = first + fragments;
-    const last = this.used.at(-1);
-    if (last !== undefined && last[1] === first) last[1] = this.#next;
-    else this.used.push([first, this.#next]);
+    this.#next = this.first + fragments;
+    const runs = this.used[this.#group]!;
+    if (runs.at(-1) === this.first) runs[runs.length - 1] = this.#next;
+    else runs.push(this.first, this.#next);
   }
 
   /** Where the group ends. */

@@ -1,7 +1,6 @@
 import { DIRECT } from '../blocks.ts';
-import type { FileSystem, Identity, Layout } from '../filesystem.ts';
+import { type FileSystem, type Identity, type Layout, type Table, tableOf } from '../filesystem.ts';
 import { MODES, placeWriter, wordsOf } from '../inodes.ts';
-import type { Extent } from '../sink.ts';
 import { GID, MODE, MTIME, NO_TIME, NUMBERS, TYPE, UID } from '../treeindex.ts';
 import { FRAGMENTS, type Geometry, SUMMARY_SIZE, type Version } from './geometry.ts';
 import { groupBytes, type Summary, sum } from './group.ts';
@@ -24,27 +23,27 @@ function laidOut(layout: FfsLayout): Layout {
     form: { blockSize, unit: fragmentSize, pointerSize: pointerSizeOf(geo.version) },
     inodes,
     maps,
-    free: (data - used.reduce((sum, [from, to]) => sum + to - from, 0)) * fragmentSize,
+    free: (data - used.flat().reduce((sum, end, n) => sum + (n % 2 === 0 ? -end : end), 0)) * fragmentSize,
     tables: (identity) => tables(layout, identity),
   };
 }
 
-function* tables(layout: FfsLayout, identity: Identity): Generator<Extent> {
+function* tables(layout: FfsLayout, identity: Identity): Generator<Table> {
   const { geometry: geo } = layout;
   const directories = layout.inodes.directoriesIn(geo.groups, (inode) => Math.floor(inode / geo.inodesPerGroup));
   const groups = [...directories].map((count, group) => groupBytes(layout, group, count, identity.time));
   const summaries = groups.map(({ summary }) => summary);
   const superblock = superblockBytes(geo, identity, sum(summaries));
-  const table = inodeTable(layout, identity);
-  yield { position: geo.superblockAt, bytes: superblock };
+  yield tableOf(geo.superblockAt, superblock);
   for (const [n, { bytes }] of groups.entries()) {
     const at = (fragment: number) => (n * geo.perGroup + fragment) * geo.fragmentSize;
-    yield { position: at(geo.superblock), bytes: superblock };
-    yield { position: at(geo.groupBlock), bytes };
-    const first = n * geo.inodesPerGroup * geo.inodeSize;
-    const part = table.subarray(first, Math.min(first + geo.inodesPerGroup * geo.inodeSize, table.length));
-    if (part.length > 0) yield { position: at(geo.inodes), bytes: part };
-    if (n === 0) yield { position: at(geo.data), bytes: summaryBytes(geo, summaries) };
+    yield tableOf(at(geo.superblock), superblock);
+    yield tableOf(at(geo.groupBlock), bytes);
+    const first = n * geo.inodesPerGroup;
+    const count = Math.min(geo.inodesPerGroup, layout.inodes.last + 1 - first);
+    const write = (table: Buffer) => writeInodes(layout, identity, table, first, count);
+    if (count > 0) yield { position: at(geo.inodes), size: count * geo.inodeSize, write };
+    if (n === 0) yield tableOf(at(geo.data), summaryBytes(geo, summaries));
   }
 }
 
@@ -59,80 +58,49 @@ function summaryBytes(geo: Geometry, summaries: readonly Summary[]): Buffer {
   return bytes;
 }
 
-function inodeTable({ geometry: geo, inodes, maps }: FfsLayout, identity: Identity): Buffer {
+/** Where an inode has what both versions have, in words (struct ufs1_dinode and ufs2_dinode, sys/ufs/ufs/dinode.h). */
+const DINODE = {
+  1: { size: 2, atime: 4, mtime: 6, ctime: 8, pointers: 10, sectors: 26, generation: 27, uid: 28, gid: 29 },
+  2: { uid: 1, gid: 2, size: 4, sectors: 6, atime: 8, mtime: 10, ctime: 12, generation: 20, pointers: 28 },
+} as const;
+/** What only version 2 has. */
+const [BLOCK_SIZE, BIRTHTIME] = [3, 14];
+
+/** Writes so many inodes of a table, from that number on. */
+function writeInodes(layout: FfsLayout, identity: Identity, table: Buffer, first: number, count: number): void {
+  const { geometry: geo, inodes, maps } = layout;
   const { numbers } = inodes.tree;
-  const table = Buffer.alloc((inodes.last + 1) * geo.inodeSize);
   const words = wordsOf(table);
-  const write = geo.version === 1 ? writeInode1 : writeInode2;
-  const writePlace = placeWriter(inodes, maps, table, POINTERS[geo.version], pointerSizeOf(geo.version), FRAGMENTS);
-  for (let n = 0; n < inodes.count; n++) {
+  const places = DINODE[geo.version];
+  const seed = identity.uuid.readInt32LE(0);
+  const writePlace = placeWriter(inodes, maps, table, places.pointers * 4, pointerSizeOf(geo.version), FRAGMENTS);
+  const end = inodes.from(first + count);
+  for (let n = inodes.from(first); n < end; n++) {
     const from = inodes.entries[n]! * NUMBERS;
     const mtime = numbers[from + MTIME]!;
+    const time = mtime === NO_TIME ? identity.time : mtime;
     const size = inodes.sizes[n]!;
+    const sectors = sectorsOf(size, maps.blocks[n]!, geo);
     const number = inodes.numberOf(n);
-    const at = number * geo.inodeSize;
-    words[at / 4] = MODES[numbers[from + TYPE]!]! | numbers[from + MODE]! | (inodes.links[n]! << 16);
-    write(words, at / 4, {
-      uid: numbers[from + UID]!,
-      gid: numbers[from + GID]!,
-      time: mtime === NO_TIME ? identity.time : mtime,
-      size,
-      blockSize: geo.blockSize,
-      sectors: sectorsOf(size, maps.blocks[n]!, geo),
-      generation: generation(number, identity),
-    });
+    const at = (number - first) * geo.inodeSize;
+    const word = at / 4;
+    words[word] = MODES[numbers[from + TYPE]!]! | numbers[from + MODE]! | (inodes.links[n]! << 16);
+    words[word + places.uid] = numbers[from + UID]!;
+    words[word + places.gid] = numbers[from + GID]!;
+    words[word + places.size] = size;
+    words[word + places.size + 1] = Math.floor(size / 2 ** 32);
+    words[word + places.sectors] = sectors;
+    words[word + places.atime] = time;
+    words[word + places.mtime] = time;
+    words[word + places.ctime] = time;
+    words[word + places.generation] = generation(number, seed);
+    if (geo.version === 2) {
+      words[word + BLOCK_SIZE] = geo.blockSize;
+      words[word + BIRTHTIME] = time;
+      words[word + places.sectors + 1] = Math.floor(sectors / 2 ** 32);
+    }
     writePlace(n, at);
   }
-  return table;
-}
-
-/** Where an inode has its pointers: di_db of struct ufs1_dinode and ufs2_dinode. */
-const POINTERS = { 1: 40, 2: 112 } as const;
-
-/** What both kinds of inodes have, in places of their own. */
-interface Fields {
-  readonly uid: number;
-  readonly gid: number;
-  /** Seconds since 1970; below 2^31. */
-  readonly time: number;
-  /** Bytes. */
-  readonly size: number;
-  readonly blockSize: number;
-  readonly sectors: number;
-  readonly generation: number;
-}
-
-/** What only struct ufs1_dinode has in its places (sys/ufs/ufs/dinode.h). */
-function writeInode1(words: Uint32Array, at: number, { uid, gid, time, size, sectors, generation }: Fields): void {
-  writeLong(words, at + 2, size);
-  words[at + 4] = time;
-  words[at + 6] = time;
-  words[at + 8] = time;
-  words[at + 26] = sectors;
-  words[at + 27] = generation;
-  words[at + 28] = uid;
-  words[at + 29] = gid;
-}
-
-/** The same of struct ufs2_dinode. */
-function writeInode2(words: Uint32Array, at: number, inode: Fields): void {
-  const { time } = inode;
-  words[at + 1] = inode.uid;
-  words[at + 2] = inode.gid;
-  words[at + 3] = inode.blockSize;
-  writeLong(words, at + 4, inode.size);
-  writeLong(words, at + 6, inode.sectors);
-  words[at + 8] = time;
-  words[at + 10] = time;
-  words[at + 12] = time;
-  words[at + 14] = time;
-  words[at + 20] = inode.generation;
-}
-
-/** A 64-bit number. */
-function writeLong(words: Uint32Array, at: number, value: number): void {
-  words[at] = value;
-  words[at + 1] = Math.floor(value / 2 ** 32);
 }
 
 /** What an inode of so many bytes holds, in sectors of 512 bytes, its indirect blocks included. */
@@ -143,6 +111,6 @@ function sectorsOf(size: number, blocks: number, { blockSize, fragmentSize }: Ge
 }
 
 /** A number that tells an inode from one that had its number before; NFS wants it. */
-function generation(number: number, { uuid }: Identity): number {
-  return (Math.imul(number, 0x9e3779b1) ^ uuid.readInt32LE(0)) & 0x7fffffff;
+function generation(number: number, seed: number): number {
+  return (Math.imul(number, 0x9e3779b1) ^ seed) & 0x7fffffff;
 }

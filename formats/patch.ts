@@ -8,7 +8,7 @@ import { Sectors } from './sectors.ts';
 const LARGEST_PATCH = 64 * 1024 ** 2;
 
 /** So many sources are looked at together, as most are what they were. */
-const TOGETHER = 64;
+const TOGETHER = 256;
 
 /** What is to be written on a disk. */
 export interface Patch {

@@ -91,7 +91,7 @@ export async function measure(): Promise<void> {
     const smol = (fs: string): Way[] => {
       const args = ['build', fs, '--arch', 'amd64'];
       const change = () => bench.write(`services/${fs}/etc/rc`, `#!/bin/sh\n# ${line++}\n`);
-      bench.writeService(fs, `512M\nfs: ${fs}`);
+      bench.writeService(fs, '512M', fs);
       const remove = () => rmSync(bench.path(`images/${fs}-amd64.img`), { force: true });
       const way = (name: string, prepare?: () => void): Way => ({
         way: `smol, ${fs}: ${name}`,
@@ -105,7 +105,7 @@ export async function measure(): Promise<void> {
           change();
           remove();
         }),
-        way('one line changed', () => change()),
+        way('one line changed', change),
         way('nothing changed'),
       ];
     };
@@ -126,14 +126,10 @@ export async function measure(): Promise<void> {
       .slice(0, others.length)
       .filter(({ way }) => way.startsWith('clean'))
       .reduce((a, b) => (a.measured.ms < b.measured.ms ? a : b));
+    measured.push({ way: 'smol, ext2: first build, from the set as it is published', measured: first! });
     tell(
       `${set}, an image of 512 MB; beside the best of the others that are clean`,
-      [...measured, { way: 'smol, ext2: first build, from the set as it is published', measured: first! }].map(
-        (row) => ({
-          ...row,
-          told: times(row.measured, best.measured),
-        }),
-      ),
+      measured.map((row) => ({ ...row, told: times(row.measured, best.measured) })),
     );
   } finally {
     try {

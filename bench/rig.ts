@@ -74,8 +74,8 @@ export class Bench {
     this.write('kernels/kernel', 'kernel');
   }
 
-  writeService(name: string, size: string): void {
-    this.write(`services/${name}/service.yaml`, `description: x\nsets: [base]\nsize: ${size}\n`);
+  writeService(name: string, size: string, fs = 'ext2'): void {
+    this.write(`services/${name}/service.yaml`, `description: x\nsets: [base]\nsize: ${size}\nfs: ${fs}\n`);
     this.write(`services/${name}/etc/rc`, `#!/bin/sh\n# ${name}\n`);
   }
 

@@ -12,8 +12,6 @@ declare module 'cacache/lib/content/write.js' {
     readonly integrityEmitter?: EventEmitter;
   }
   const write: {
-    /** Stores bytes under their digest. */
-    (folder: string, data: Uint8Array, options: Options): Promise<unknown>;
     /** Stores what is written to it; emits `integrity` when that is done. */
     stream(folder: string, options: Options): Writable;
   };

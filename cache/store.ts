@@ -21,7 +21,7 @@ const TURN = 8 * 1024 * 1024;
 const REMEMBERED = 6 * 1024 * 1024;
 
 /**
- * Blobs by their SHA-256, kept by cacache, whose only user this is. What is stored is never changed; every read is
+ * Blobs by their SHA-256, kept as cacache keeps contents, and written by it where they come as a stream. What is stored is never changed; every read is
  * verified, and bytes that are not what they were are thrown as `CorruptBlob`, after the bad blob was removed.
  */
 export class Store implements BlobStore {
@@ -44,8 +44,8 @@ export class Store implements BlobStore {
   async putBytes(bytes: Uint8Array): Promise<Blob> {
     const digest = sha256(bytes);
     if (!this.has(digest)) {
-      // cacache would hash it once more, and to load it takes as long as that.
-      writeAtomically(this.#path(digest), bytes, { by: path.join(this.#folder, TEMPORARY) });
+      // cacache would hash them once more, and to load it takes as long as that.
+      writeAtomically(this.#path(digest), bytes, { staging: path.join(this.#folder, TEMPORARY) });
     }
     return { kind: 'blob', digest, size: bytes.length };
   }

@@ -250,7 +250,7 @@ export function isSameSource(a: ExtentMap, n: number, b: ExtentMap, m: number): 
   return isSameSlice || a.digests.compare(b.digests, m * DIGEST, (m + 1) * DIGEST, n * DIGEST, (n + 1) * DIGEST) === 0;
 }
 
-/** Whether the sources from one up to another are in two maps the same numbers, which they need not be to have the same bytes. */
+/** Whether two maps say the same of the sources from one up to another; where they do not, these may still be the same. */
 export function areSame(a: ExtentMap, b: ExtentMap, from: number, to: number): boolean {
   const isSame = (x: Float64Array | Buffer, y: Float64Array | Buffer, first: number, end: number) => {
     const unit = x.BYTES_PER_ELEMENT;

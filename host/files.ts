@@ -21,17 +21,17 @@ import { diskFull, noAccess } from '../model/problems.ts';
 /** Files of the host, written so that nobody ever sees half of one. */
 
 /**
- * Writes a file whole or not at all: to a temporary file beside it, or in another folder, then renamed. Makes directories where
- * there are none. `durable` files survive even a power cut whole; others may then be torn, and must be such that their
+ * Writes a file whole or not at all: to a temporary file, beside it or in the folder `staging`, then renamed. Makes directories
+ * where there are none. `durable` files survive even a power cut whole; others may then be torn, and must be such that their
  * reader notices it.
  */
 export function writeAtomically(
   file: string,
   content: string | Uint8Array,
-  { durable = false, mode = 0o666, by }: { durable?: boolean; mode?: number; by?: string } = {},
+  { durable = false, mode = 0o666, staging }: { durable?: boolean; mode?: number; staging?: string } = {},
 ): void {
-  const beside = by === undefined ? file : path.join(by, path.basename(file));
-  const temporary = `${beside}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  const folder = staging ?? path.dirname(file);
+  const temporary = path.join(folder, `${path.basename(file)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
   try {
     const handle = withDirectory(temporary, () => openSync(temporary, 'wx', mode));
     try {
@@ -157,7 +157,7 @@ export function signature(file: string, { names = true } = {}): string | undefin
 
 /**
  * Whether a file has other names, or somebody has it open with a lock, as QEMU has its images; true where that cannot be told.
- * It takes some milliseconds, in which the kernel stops whoever takes a lock.
+ * It takes some milliseconds: the kernel lists locks when nobody is about to take one.
  */
 export async function isHeld(file: string): Promise<boolean> {
   const { ino } = statSync(file);

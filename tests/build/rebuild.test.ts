@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   cpSync,
@@ -15,14 +16,15 @@ import path from 'node:path';
 import test from 'ava';
 import { sha256 } from '../../host/files.ts';
 import { packageRoot } from '../../host/paths.ts';
+import { ETC, RESCUE } from '../rig/archives.ts';
 import { Mirror } from '../rig/mirror.ts';
 import { cleanEnvironment, exits, ranSteps, runProgram, Sandbox } from '../rig/sandbox.ts';
 
 /** A project with a rescue service of its own to change. */
-async function project(t: Parameters<typeof Mirror.start>[0], name = 'project') {
+async function project(t: Parameters<typeof Mirror.start>[0], name = 'project', rescue = RESCUE) {
   const mirror = await Mirror.start(t);
   const box = new Sandbox(t, name);
-  box.write('smol.config.yaml', await mirror.serveNetbsd());
+  box.write('smol.config.yaml', await mirror.serveNetbsd({ rescue, etc: ETC }));
   cpSync(path.join(packageRoot(), 'services/rescue'), box.path('services/rescue'), { recursive: true });
   const build = (...more: string[]) => box.smol(['build', 'rescue', '--arch', 'i386', '--json', ...more]);
   return { mirror, box, build, image: box.path('images/rescue-i386.img') };
@@ -118,6 +120,17 @@ test.serial('after a small change an image is patched in place, into the bytes t
     t.is(sha256(readFileSync(box.path('held.img'))), before);
     rmSync(box.path('held.img'));
     await isAsWhole('one that was held');
+
+    // So does whoever has it open with a lock, as QEMU has.
+    const fourth = inode();
+    const holder = spawn('flock', [image, 'sh', '-c', 'echo locked; exec sleep 60']);
+    t.teardown(() => holder.kill());
+    await once(holder.stdout, 'data');
+    box.write('services/rescue/etc/rc', `${rc}# one line more\n`);
+    exits(t, await build(), 0);
+    t.not(inode(), fourth);
+    holder.kill();
+    await isAsWhole('one that was locked');
   }
 });
 
@@ -187,39 +200,51 @@ test.serial('the cache may be deleted, and any byte of it may be damaged', async
   t.is(sha256(readFileSync(image)), digest);
 });
 
-test.serial('the same bytes in another directory, on another day, for another user with another umask', async (t) => {
-  const one = await project(t);
-  const two = await project(t, 'another project, elsewhere');
-  exits(t, await one.build(), 0);
+test.serial(
+  'the same bytes in another directory, on another day, for another user with another umask, without what is compiled for a host',
+  async (t) => {
+    const large = [...RESCUE, { name: './rescue/large', content: 'large\n'.repeat(50_000) }];
+    const one = await project(t, 'project', large);
+    const two = await project(t, 'another project, elsewhere', large);
+    exits(t, await one.build(), 0);
 
-  const later = two.box.write(
-    'later.mjs',
-    `
+    const later = two.box.write(
+      'later.mjs',
+      `
+    import Module from 'node:module';
+    const load = Module._load;
+    Module._load = function (name, ...rest) {
+      if (!name.startsWith('@node-rs/')) return load.call(this, name, ...rest);
+      process.on('exit', () => console.error('without ' + name));
+      throw new Error('there is none for this host');
+    };
     const real = Date.now; const shift = 2 * 86400e3;
     Date.now = () => real() + shift;
     globalThis.Date = class extends Date { constructor(...a) { a.length ? super(...a) : super(real() + shift); } };
   `,
-  );
-  const isRoot = process.getuid?.() === 0;
-  if (isRoot) execFileSync('chown', ['-R', '65534:65534', path.dirname(two.box.folder)]);
-  chmodSync(path.dirname(two.box.folder), 0o755);
-  const smol = ['node', path.join(packageRoot(), 'build/smol/main.js'), 'build', 'rescue', '--arch', 'i386'];
-  const user = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
-  const result = await runProgram([...user, 'sh', '-c', 'umask 077; exec "$@"', 'sh', ...smol], {
-    cwd: two.box.folder,
-    env: {
-      ...cleanEnvironment(),
-      SMOL_CACHE: two.box.cache,
-      HOME: two.box.folder,
-      NODE_OPTIONS: `--import="${later.replaceAll(' ', '%20')}"`,
-      TZ: 'Asia/Tokyo',
-      LC_ALL: 'C',
-    },
-  });
-  exits(t, result, 0);
-  t.is(sha256(readFileSync(two.image)), sha256(readFileSync(one.image)));
-  if (isRoot) t.is(statSync(two.image).uid, 65534);
-});
+    );
+    const isRoot = process.getuid?.() === 0;
+    if (isRoot) execFileSync('chown', ['-R', '65534:65534', path.dirname(two.box.folder)]);
+    chmodSync(path.dirname(two.box.folder), 0o755);
+    const smol = ['node', path.join(packageRoot(), 'build/smol/main.js'), 'build', 'rescue', '--arch', 'i386'];
+    const user = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
+    const result = await runProgram([...user, 'sh', '-c', 'umask 077; exec "$@"', 'sh', ...smol], {
+      cwd: two.box.folder,
+      env: {
+        ...cleanEnvironment(),
+        SMOL_CACHE: two.box.cache,
+        HOME: two.box.folder,
+        NODE_OPTIONS: `--import="${later.replaceAll(' ', '%20')}"`,
+        TZ: 'Asia/Tokyo',
+        LC_ALL: 'C',
+      },
+    });
+    exits(t, result, 0);
+    t.regex(result.stderr, /without @node-rs\/crc32$/m);
+    t.is(sha256(readFileSync(two.image)), sha256(readFileSync(one.image)));
+    if (isRoot) t.is(statSync(two.image).uid, 65534);
+  },
+);
 
 test.serial('what V8 compiled is kept, and once more when steps ran', async (t) => {
   const { box, build } = await project(t);

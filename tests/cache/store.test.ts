@@ -26,8 +26,12 @@ test('bytes come back by their digest, and lie where cacache itself finds them',
   const blob = await store.putChunks(chunks('some ', 'bytes'));
   t.deepEqual(blob, { kind: 'blob', digest: sha256('some bytes'), size: 10 });
   t.is((await store.readBytes(blob.digest)).toString(), 'some bytes');
-  const integrity = `sha256-${Buffer.from(blob.digest, 'hex').toString('base64')}`;
-  t.is((await get.byDigest(path.join(folder, 'blobs'), integrity)).toString(), 'some bytes');
+  const found = async (digest: string) => {
+    const integrity = `sha256-${Buffer.from(digest, 'hex').toString('base64')}`;
+    return (await get.byDigest(path.join(folder, 'blobs'), integrity)).toString();
+  };
+  t.is(await found(blob.digest), 'some bytes');
+  t.is(await found((await store.putBytes(Buffer.from('others'))).digest), 'others');
 });
 
 test('nothing at all is a blob too', async (t) => {

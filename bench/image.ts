@@ -65,24 +65,20 @@ export async function measure(): Promise<void> {
   const bench = new Bench();
   try {
     const set = bench.writeBaseSet();
-    const others = OTHERS.map(
-      ({ way, makes, script }): Way => ({
-        way,
-        prepare: () => {
-          for (const name of makes) rmSync(bench.path(name), { recursive: true, force: true });
-        },
-        work: () => bench.script(script),
-      }),
-    ).filter(({ way, prepare, work }, n) => {
+    const others = OTHERS.flatMap(({ way, needs, makes, script }): Way[] => {
+      const prepare = () => {
+        for (const name of makes) rmSync(bench.path(name), { recursive: true, force: true });
+      };
+      const work = () => bench.script(script);
       try {
-        bench.script(OTHERS[n]!.needs.map((name) => `command -v ${name} > /dev/null`).join('\n'));
-        prepare?.();
+        bench.script(needs.map((name) => `command -v ${name} > /dev/null`).join('\n'));
+        prepare();
         work();
-        return true;
+        return [{ way, prepare, work }];
       } catch (error) {
         const [told] = String((error as Error).message).split('\n');
         console.log(`left out: ${way}: ${told!.slice(0, 100)}`);
-        return false;
+        return [];
       }
     });
 

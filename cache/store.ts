@@ -21,8 +21,9 @@ const TURN = 8 * 1024 * 1024;
 const REMEMBERED = 6 * 1024 * 1024;
 
 /**
- * Blobs by their SHA-256, kept as cacache keeps contents, and written by it where they come as a stream. What is stored is never changed; every read is
- * verified, and bytes that are not what they were are thrown as `CorruptBlob`, after the bad blob was removed.
+ * Blobs by their SHA-256, kept as cacache keeps contents, and written by it where they come as a stream. What is stored is
+ * never changed; every read is verified, and bytes that are not what they were are thrown as `CorruptBlob`, after the bad
+ * blob was removed.
  */
 export class Store implements BlobStore {
   readonly #folder: string;

@@ -1,7 +1,7 @@
 import { renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { readChecked, writeChecked } from '../host/checked.ts';
-import { asProblem, isHeld, isLinked, signature } from '../host/files.ts';
+import { asProblem, isLinked, isLocked, signature } from '../host/files.ts';
 import type { Artifact, Digest } from '../model/artifact.ts';
 
 /** Files that steps made outside the store, such as images: which key each is of, and whether it is still untouched. */
@@ -30,9 +30,9 @@ export class Publications {
    * locks it is asked at once, since the answer takes as long as finding out what is to be changed.
    */
   taker(file: string, key: Digest): (to: string) => Promise<boolean> {
-    const held = isHeld(file).catch(() => true);
+    const locked = isLocked(file).catch(() => true);
     return async (to) => {
-      if ((await held) || !this.isInPlace(file, key) || isLinked(file)) return false;
+      if ((await locked) || !this.isInPlace(file, key) || isLinked(file)) return false;
       rmSync(this.#note(file));
       renameSync(file, to);
       return true;

@@ -150,11 +150,6 @@ export class Inodes {
     return number <= ROOT_INODE ? 0 : Math.min(this.count, Math.max(1, number - this.#numbering.first + 1));
   }
 
-  /** What kind of entry names an inode. */
-  typeOf(inode: number): number {
-    return this.tree.numbers[this.entries[inode]! * NUMBERS + TYPE]!;
-  }
-
   /** How many directories there are in each of so many groups of inodes; `groupOf` tells in which one a number is. */
   directoriesIn(groups: number, groupOf: (number: number) => number): Uint32Array {
     const counts = new Uint32Array(groups);
@@ -164,10 +159,12 @@ export class Inodes {
 
   /** Finds room for the contents of all; undefined if there is too little. */
   place(allocator: Allocator): BlockMaps | undefined {
+    const { numbers } = this.tree;
     const maps = new BlockMaps(this.count);
     for (let n = 0; n < this.count; n++) {
       const size = this.sizes[n]!;
-      const isFast = size < this.#numbering.fastSymlink && this.typeOf(n) === SYMLINK;
+      const isLink = numbers[this.entries[n]! * NUMBERS + TYPE] === SYMLINK;
+      const isFast = isLink && size < this.#numbering.fastSymlink;
       maps.add(isFast ? 0 : size, allocator);
       if (allocator.isFull) return undefined;
     }

@@ -5,7 +5,6 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFile,
   readFileSync,
   renameSync,
   rmSync,
@@ -13,9 +12,8 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { diskFull, noAccess } from '../model/problems.ts';
 
 /** Files of the host, written so that nobody ever sees half of one. */
@@ -155,20 +153,25 @@ export function signature(file: string, { names = true } = {}): string | undefin
   }
 }
 
-/**
- * Whether a file has other names, or somebody has it open with a lock, as QEMU has its images; true where that cannot be told.
- * It takes some milliseconds: the kernel lists locks when nobody is about to take one.
- */
+/** Whether a file has other names, or somebody has it open with a lock. */
 export async function isHeld(file: string): Promise<boolean> {
-  const { ino } = statSync(file);
-  const locks = await promisify(readFile)('/proc/locks', 'latin1').catch(() => undefined);
-  // proc(5): of each lock a line with the device and, after it, the inode.
-  return isLinked(file) || locks === undefined || new RegExp(`^.*:${ino} `, 'm').test(locks);
+  return isLinked(file) || (await isLocked(file));
 }
 
 /** Whether a file has other names. */
 export function isLinked(file: string): boolean {
   return statSync(file).nlink > 1;
+}
+
+/**
+ * Whether somebody has a file open with a lock, as QEMU has its images; true where that cannot be told. It takes some
+ * milliseconds: the kernel lists locks when nobody is about to take one.
+ */
+export async function isLocked(file: string): Promise<boolean> {
+  const { ino } = statSync(file);
+  const locks = await readFile('/proc/locks', 'latin1').catch(() => undefined);
+  // proc(5): of each lock a line with the device and, after it, the inode.
+  return locks === undefined || new RegExp(`^.*:${ino} `, 'm').test(locks);
 }
 
 export interface HostEntry {

@@ -30,7 +30,7 @@ export async function download(url: string, file: string, options: DownloadOptio
   let validator: string | undefined;
   let last: { detail: string; got: number; total: number | undefined } = { detail: '', got: 0, total: undefined };
   for (let attempt = 0; attempt < TRIES; attempt++) {
-    if (attempt > 0) await pause(250 * 2 ** attempt, options.signal);
+    if (attempt > 0) await setTimeout(250 * 2 ** attempt, undefined, { signal: options.signal });
     const offset = validator === undefined ? 0 : await sizeOf(file);
     const outcome = await transfer(url, file, offset, validator, options);
     if (outcome.kind === 'done') return;
@@ -125,10 +125,6 @@ async function sizeOf(file: string): Promise<number> {
     (found) => found.size,
     () => 0,
   );
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await setTimeout(ms, undefined, { signal });
 }
 
 async function proxyAgents(): Promise<object> {

@@ -12,15 +12,19 @@ export const ext2: FileSystem = (tree, size) => {
 };
 
 function laidOut(layout: Ext2Layout): Layout {
-  const { geometry: geo, inodes, maps } = layout;
-  const { blockSize } = geo;
+  const { inodes, maps } = layout;
+  const { blockSize } = layout.geometry;
   return {
     form: { blockSize, unit: blockSize, pointerSize: 4 },
     inodes,
     maps,
-    free: (dataBlocks(geo) - layout.used.reduce((sum, n) => sum + n, 0)) * blockSize,
+    free: freeBlocks(layout) * blockSize,
     tables: (identity) => tables(layout, identity),
   };
+}
+
+function freeBlocks({ geometry: geo, used }: Ext2Layout): number {
+  return used.reduce((free, blocks) => free - blocks, dataBlocks(geo));
 }
 
 function* tables(layout: Ext2Layout, identity: Identity): Generator<Table> {
@@ -28,7 +32,7 @@ function* tables(layout: Ext2Layout, identity: Identity): Generator<Table> {
   const inodesUsed = FIRST_INODE - 1 + inodes.count - 1;
   const directories = inodes.directoriesIn(geo.groups.length, (number) => groupOf(geo, number));
   const usedInodes = (n: number) => Math.max(0, Math.min(geo.inodesPerGroup, inodesUsed - n * geo.inodesPerGroup));
-  const free = dataBlocks(geo) - used.reduce((sum, n) => sum + n, 0);
+  const free = freeBlocks(layout);
   const freeInodes = geo.groups.length * geo.inodesPerGroup - inodesUsed;
 
   const descriptors = Buffer.alloc(geo.descriptorBlocks * geo.blockSize);

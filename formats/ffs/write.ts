@@ -16,16 +16,21 @@ export const ffs =
   };
 
 function laidOut(layout: FfsLayout): Layout {
-  const { geometry: geo, inodes, maps, used } = layout;
+  const { geometry: geo, inodes, maps } = layout;
   const { blockSize, fragmentSize } = geo;
-  const data = geo.size - geo.groups * (geo.data - geo.superblock) - geo.superblock - geo.summaryFragments;
   return {
     form: { blockSize, unit: fragmentSize, pointerSize: pointerSizeOf(geo.version) },
     inodes,
     maps,
-    free: (data - used.flat().reduce((sum, end, n) => sum + (n % 2 === 0 ? -end : end), 0)) * fragmentSize,
+    free: freeFragments(layout) * fragmentSize,
     tables: (identity) => tables(layout, identity),
   };
+}
+
+function freeFragments({ geometry: geo, used }: FfsLayout): number {
+  let free = geo.size - geo.groups * (geo.data - geo.superblock) - geo.superblock - geo.summaryFragments;
+  for (const runs of used) for (let n = 0; n < runs.length; n += 2) free -= runs[n + 1]! - runs[n]!;
+  return free;
 }
 
 function* tables(layout: FfsLayout, identity: Identity): Generator<Table> {
